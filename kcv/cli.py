@@ -1,0 +1,240 @@
+"""The `kcv` command: every verb is one call of the library."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+EPILOG = """examples:
+  kcv train mobilenet_v2                        embedded data, minutes on a CPU
+  kcv train resnet18 --data folder:flowers --epochs 30 --set learning_rate=0.05
+  kcv test runs/mobilenet_v2                    score a run on its test data
+  kcv predict runs/mobilenet_v2 shirt.png       what is on the picture
+  kcv list "resnet*"                            names of networks
+  kcv show mobilenet_v2                         the recipe, as TOML
+
+`kcv VERB --help` shows the options of a verb."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kcv",
+        description="Image classification in Keras 3.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    _train_options(_verb(verbs, "train", "train a network by recipe", _train, EXAMPLES["train"]))
+    test = _verb(verbs, "test", "score a run on data", _test, EXAMPLES["test"])
+    test.add_argument("run", help="run folder")
+    test.add_argument("--data", help="what to score on; by default the run's own test part")
+    test.add_argument("--split", default="test", help="test, val, train or all")
+    test.add_argument("--out", help="also write the figures to this JSON file")
+    _predict_options(
+        _verb(verbs, "predict", "classify images", _predict, EXAMPLES["predict"])
+    )
+    names = _verb(verbs, "list", "list the networks", _list, EXAMPLES["list"])
+    names.add_argument("pattern", nargs="?", default="*", help="shell pattern")
+    show = _verb(verbs, "show", "print a recipe as TOML", _show, EXAMPLES["show"])
+    show.add_argument("name", help="model name")
+    show.add_argument("--setting", default="short", help="short or published")
+    _verb(verbs, "doctor", "check the installation", _doctor, EXAMPLES["doctor"])
+    return parser
+
+
+EXAMPLES = {
+    "train": "kcv train mobilenet_v2 --data folder:flowers --epochs 30 --out runs/flowers",
+    "test": "kcv test runs/flowers --data folder:flowers/test --out results.json",
+    "predict": "kcv predict runs/flowers banana.png --top 3",
+    "list": 'kcv list "mobilenet*"',
+    "show": "kcv show mobilenet_v2 > recipe.toml",
+    "doctor": "kcv doctor",
+}
+
+
+def _verb(verbs, name: str, text: str, action, example: str) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(action=action)
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=HIDDEN)
+    return parser
+
+
+HIDDEN = argparse.SUPPRESS
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", nargs="?", help="model name, see kcv list")
+    parser.add_argument("--data", help="fashion_mini (default), digits, folder:PATH")
+    parser.add_argument("--epochs", type=int, help="passes over the training images")
+    parser.add_argument("--seed", type=int, help="of weights, order and random changes")
+    parser.add_argument("--threads", type=int, help="CPU threads; default all cores")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="other fields of the recipe"
+    )
+    parser.add_argument("--config", metavar="TOML", help="recipe file, as kcv show prints it")
+    parser.add_argument("--setting", default="auto", help="short, published or auto")
+    parser.add_argument("--out", help="run folder; default runs/MODEL")
+    parser.add_argument("--resume", metavar="auto|PATH", help="go on with a run")
+
+
+def _predict_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="run folder")
+    parser.add_argument("images", nargs="+", help="image files or folders")
+    parser.add_argument("--top", type=int, default=5, help="classes to show (default 5)")
+    parser.add_argument("--out", help="also write the answers to this .csv or .json file")
+
+
+def _train(args) -> None:
+    from kcv import recipes
+
+    changes = _assignments(args.set)
+    for name in ("epochs", "seed", "threads"):
+        if getattr(args, name) is not None:
+            changes[name] = getattr(args, name)
+    recipe = args.model
+    if args.config:
+        recipe = recipes.Recipe.from_toml(args.config)
+        if args.model and args.model != recipe.model:
+            raise ValueError(
+                f"{args.config} is a recipe for {recipe.model}. Received: {args.model}."
+            )
+    if recipe is None:
+        raise ValueError("kcv train needs a model name or --config. kcv list shows the names.")
+    run = recipes.train(
+        recipe,
+        args.data,
+        out=args.out,
+        resume=args.resume,
+        setting=args.setting,
+        **changes,
+    )
+    test, low = run.metrics.get("test"), run.metrics.get("floor")
+    if test:
+        _say(f"test accuracy {test['accuracy']:.4f} ({test['count']:,} images)")
+    if low:
+        _say(f"{low['name']}: {low['accuracy']:.4f}")
+    _say(f"report: {run.path / 'report.html'}")
+
+
+def _assignments(words: list[str]) -> dict:
+    """Return {"field": "value"} of words like `field=value`; `network.width=0.5` nests."""
+    changes: dict = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set needs FIELD=VALUE. Received: {word!r}.")
+        table, dot, key = name.partition(".")
+        if dot and table == "network":
+            changes.setdefault("network", {})[key] = _number(value)
+        else:
+            changes[name] = value
+    return changes
+
+
+def _number(value: str):
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(value.lower(), value)
+
+
+def _test(args) -> None:
+    from kcv import recipes
+    from kcv.recipes.run import write_json
+
+    metrics = recipes.evaluate(args.run, args.data, split=args.split)
+    for name, value in metrics.items():
+        _say(f"{name:14} {value:.4f}" if isinstance(value, float) else f"{name:14} {value}")
+    if args.out:
+        write_json(Path(args.out), metrics)
+
+
+def _predict(args) -> None:
+    from kcv import inference
+
+    images = args.images[0] if len(args.images) == 1 else args.images
+    results = inference.predict(args.run, images, top=args.top)
+    for result in results:
+        if "error" in result:
+            _say(f"{result['path']}: {result['error']}")
+            continue
+        best = ", ".join(f"{t['class']} {t['score']:.3f}" for t in result["top"])
+        _say(f"{result['path']}: {best}")
+    if args.out:
+        save = inference.save_json if args.out.endswith(".json") else inference.save_csv
+        save(results, args.out)
+    if results and all("error" in result for result in results):
+        raise ValueError(f"None of the {len(results)} images could be read.")
+
+
+def _list(args) -> None:
+    from kcv import models
+
+    names = models.list(args.pattern)
+    if not names:
+        raise ValueError(f"No model name matches. Received: {args.pattern!r}.")
+    for name in names:
+        _say(name)
+
+
+def _show(args) -> None:
+    from kcv import recipes
+
+    _say(recipes.get(args.name, args.setting).to_toml().rstrip())
+
+
+def _doctor(args) -> None:
+    from kcv import doctor
+
+    for line in doctor.check():
+        _say(line)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return 0, 2 for a mistake of the user's, 1 for a failure, 130 for Ctrl-C."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.version:
+        from kcv.version import __version__
+
+        _say(f"kcv {__version__}")
+        return 0
+    if args.verb is None:
+        parser.print_help()
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("kcv").setLevel(logging.INFO)
+    try:
+        args.action(args)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if args.debug:
+            raise
+        sys.stderr.write(f"kcv: {_one_line(error)}\n")
+        mistake = isinstance(error, ValueError | FileNotFoundError | FileExistsError | TypeError)
+        return 2 if mistake or isinstance(error, ImportError) else 1
+    return 0
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, FileExistsError):
+        where = f" {error.filename}" if error.filename else ""
+        return f"{error.strerror}:{where}" if where else error.strerror
+    text = " ".join(str(error).split())
+    return text or f"{type(error).__name__} (run again with --debug)"

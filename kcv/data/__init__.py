@@ -1,0 +1,9 @@
+"""Data: from a name to batches that ``model.fit`` takes."""
+
+from kcv.data import augment
+from kcv.data.batches import Batches
+from kcv.data.dataset import Data
+from kcv.data.images import ImageError, read_image, resize_image
+from kcv.data.specs import load
+
+__all__ = ["Batches", "Data", "ImageError", "augment", "load", "read_image", "resize_image"]

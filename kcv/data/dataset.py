@@ -1,0 +1,168 @@
+"""Data: what ``kcv.data.load`` returns."""
+
+import logging
+from functools import cached_property
+
+import numpy as np
+
+from kcv.data import draws
+from kcv.data.augment import Operation
+from kcv.data.batches import Batches
+from kcv.data.images import ImageError
+from kcv.data.skipped import Skipped
+from kcv.data.sources import Joined, Source, Subset
+from kcv.data.workers import find_problems
+
+log = logging.getLogger("kcv")
+
+STATISTICS_IMAGES = 1000
+
+
+class Data:
+    """A data set in parts, ready for ``model.fit``. ``kcv.data.load`` makes it.
+
+    Attributes:
+        spec: what it was loaded from.
+        class_names: names of the classes, in the order of the class numbers.
+        image_size: ``(height, width)`` of the images in all batches.
+        channels: 1 (grey) or 3 (RGB).
+        crop_pct: share that the centre crop of evaluation keeps; see ``kcv.data.resize_image``.
+        was_split: that kcv made the test part, of a folder or arrays given as one whole.
+        skipped: ``{"path": ..., "reason": ...}`` of each unreadable file met so far.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        class_names: list[str],
+        parts: dict[str, Source],
+        *,
+        image_size: tuple[int, int],
+        channels: int,
+        crop_pct: float,
+        batch_size: int,
+        seed: int,
+        operations: tuple[Operation, ...],
+        val_fraction: float,
+        workers: int,
+        was_split: bool = False,
+    ):
+        self.spec, self.class_names = spec, class_names
+        self.image_size, self.channels, self.crop_pct = image_size, channels, crop_pct
+        self.was_split, self.skipped = was_split, Skipped()
+        self._parts, self._batch_size, self._seed = parts, batch_size, seed
+        self._operations, self._val_fraction, self._workers = operations, val_fraction, workers
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        parts = ", ".join(f"{name} {len(source):,}" for name, source in self._parts.items())
+        return (
+            f"<kcv Data {self.spec!r}: {self.num_classes} classes, "
+            f"images {height}x{width}x{self.channels}, {parts}>"
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @cached_property
+    def train(self) -> Batches:
+        """Training batches: shuffled, with random changes."""
+        return self._batches(self._parts["train"], "train")
+
+    @cached_property
+    def val(self) -> Batches:
+        """Validation batches, held out of training. The first use decodes every file once."""
+        return self._batches(self._readable("val"), "val")
+
+    @cached_property
+    def test(self) -> Batches | None:
+        """Test batches, or None if there is no such part. The first use decodes every file once."""
+        return self._batches(self._readable("test"), "test") if "test" in self._parts else None
+
+    @cached_property
+    def all(self) -> Batches:
+        """All parts as one, in order and unchanged, to evaluate a model on a whole folder."""
+        readable = [self._readable(part) for part in self._parts]
+        return self._batches(Joined(readable), "all")
+
+    @cached_property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each channel, in grey levels 0..255, over up to 1,000 training images."""
+        return self._statistics[0]
+
+    @cached_property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each channel, in grey levels, over the same images; at least 1."""
+        return self._statistics[1]
+
+    @cached_property
+    def splits(self) -> dict:
+        """Which image lies in which part, unreadable ones included; for a JSON file."""
+        keys = {
+            part: [source.key(index) for index in range(len(source))]
+            for part, source in self._parts.items()
+        }
+        return {
+            "spec": self.spec,
+            "seed": self._seed,
+            "val_fraction": self._val_fraction,
+            "class_names": self.class_names,
+            **keys,
+        }
+
+    def _batches(self, source: Source, part: str) -> Batches:
+        return Batches(
+            source,
+            part,
+            image_size=self.image_size,
+            batch_size=self._batch_size,
+            seed=self._seed,
+            operations=self._operations if part == "train" else (),
+            crop_pct=self.crop_pct,
+            workers=self._workers,
+            skipped=self.skipped,
+        )
+
+    def _readable(self, part: str) -> Source:
+        """Return a part without the images that cannot be read.
+
+        A score must count the same images whoever asks, so they leave before anything is counted.
+        """
+        source = self._parts[part]
+        if not source.in_memory:
+            log.info("Checking the %d files of part %r", len(source), part)
+        bad = dict(find_problems(source, self._workers))
+        if not bad:
+            return source
+        for index, reason in bad.items():
+            self.skipped.add(source.name(index), reason)
+        if len(bad) == len(source):
+            raise ValueError(
+                f"The part {part!r} needs an image that can be read. Received: {len(bad)} files "
+                f"that cannot, the first one {source.name(0)}"
+            )
+        return Subset(source, np.array([i for i in range(len(source)) if i not in bad]))
+
+    @cached_property
+    def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        chosen = draws.order(len(self.train.source), self._seed, purpose=draws.STATISTICS)
+        count, total, squares = 0, np.zeros(self.channels), np.zeros(self.channels)
+        for index in np.sort(chosen[:STATISTICS_IMAGES]).tolist():
+            try:
+                pixels = self.train.images([index])[0].astype(np.float64)
+            except ImageError as error:
+                self.skipped.add(error.name, error.reason)
+                continue
+            count += pixels.shape[0] * pixels.shape[1]
+            total += pixels.sum((0, 1))
+            squares += np.square(pixels).sum((0, 1))
+        if count == 0:
+            raise ValueError(
+                "Mean and standard deviation need a training image that can be read. "
+                f"Received: {len(chosen[:STATISTICS_IMAGES])} files that cannot"
+            )
+        mean = total / count
+        std = np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0)), 1.0)
+        return tuple(mean.tolist()), tuple(std.tolist())

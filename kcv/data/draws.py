@@ -1,0 +1,39 @@
+"""Random draws that depend on (seed, epoch, index) and on nothing else.
+
+Neither the process, the number of workers nor what was drawn before changes a draw, so a resumed
+run sees the same images. Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
+https://doi.org/10.1145/2063384.2063405) is a function of a key and a counter: the key holds seed
+and epoch, the counter holds the purpose and the index of the sample.
+"""
+
+import hashlib
+import os
+
+import numpy as np
+
+AUGMENT, SUBSTITUTE, ORDER, STATISTICS = range(4)
+
+
+def _philox(seed: int, epoch: int, index: int, purpose: int) -> np.random.Philox:
+    # The two low words of the counter stay 0: they count the values that a stream gives.
+    return np.random.Philox(
+        key=np.array([seed, epoch], np.uint64),
+        counter=np.array([0, 0, purpose, index], np.uint64),
+    )
+
+
+def generator(seed: int, epoch: int, index: int, purpose: int = AUGMENT) -> np.random.Generator:
+    """Return the random generator of one sample in one epoch."""
+    return np.random.Generator(_philox(seed, epoch, index, purpose))
+
+
+def order(length: int, seed: int, epoch: int = 0, purpose: int = ORDER) -> np.ndarray:
+    """Return a permutation of ``range(length)``, int64."""
+    # Raw Philox words are the same in every NumPy; Generator.permutation is not promised to be.
+    return np.argsort(_philox(seed, epoch, 0, purpose).random_raw(length), kind="stable")
+
+
+def scores(keys: list[str], seed: int | str) -> np.ndarray:
+    """Return one random number for each key, uint64, that no other key has a say in."""
+    hashes = (hashlib.blake2b(os.fsencode(f"{seed}/{key}"), digest_size=8) for key in keys)
+    return np.array([int.from_bytes(one.digest(), "big") for one in hashes], np.uint64)

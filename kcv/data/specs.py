@@ -1,0 +1,197 @@
+"""``load``: from the name of a data set to its batches."""
+
+import difflib
+import os
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kcv.data import arrays, embedded, folder, splits
+from kcv.data import augment as augmentations
+from kcv.data.augment import Operation
+from kcv.data.dataset import Data
+from kcv.data.sources import ArraySource, FileSource, Source
+
+FORMS = "'fashion_mini', 'digits', 'folder:PATH', or a tuple of arrays (x, y)"
+# Photographs are shrunk to an edge of image_size / 0.875, of which the centre is kept, as in the
+# evaluation of most published networks. Small images have no margin to lose.
+PHOTO_CROP, PHOTO_SIZE, SMALL_SIZE = 0.875, 224, 64
+
+
+class _Found(NamedTuple):
+    """Parts train, val and test as far as there are any, or one part ``all``."""
+
+    class_names: list[str]
+    parts: dict[str, Source]
+    image_size: tuple[int, int]
+    channels: int
+    files: bool
+
+
+def load(
+    spec: str | Data | Sequence[np.ndarray] = "fashion_mini",
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    augment: str | Sequence[Operation] = (),
+    val_fraction: float = 0.1,
+    workers: int = 0,
+) -> Data:
+    """Load a data set in parts for training, validation and test.
+
+    Validation images are always held out of the training images: where there is no part for them,
+    ``val_fraction`` of every class is split off the training part, by ``seed``. A folder, or arrays
+    ``(x, y)``, without parts give a tenth of every class to the test part, always the same one,
+    before that. A folder with ``train`` and ``val`` only has no test part (``data.test`` is None).
+
+    Args:
+        spec: ``"fashion_mini"`` (10,000 and 2,000 images of clothes, 28x28 grey, inside kcv);
+            ``"digits"`` (1,797 images, 8x8 grey, of scikit-learn); ``"folder:PATH"`` (a folder per
+            class, or such folders inside ``train``, ``val`` and ``test``); arrays ``(x, y)`` or
+            ``(x_train, y_train, x_test, y_test)`` with images ``(N, H, W)`` or ``(N, H, W, 1 or
+            3)``, uint8, and class numbers ``(N,)``; or a ``Data``, which is returned as it is.
+        image_size: edge of the images in the batches, or ``(height, width)``; None for the size of
+            the arrays, or 224 for a folder.
+        channels: 1 (grey) or 3 (RGB); None for that of the arrays, or 3 for a folder.
+        batch_size: images in a batch.
+        seed: decides the validation part, the order of every epoch and the random changes.
+        augment: random changes of training images: a key of ``kcv.data.augment.SETS`` or
+            operations of that module.
+        val_fraction: share of the training images that is held out, ``0 < val_fraction < 1``.
+        workers: number of processes that load; 0 loads in this process, best for arrays.
+
+    Returns:
+        The data. Nothing but the list of files is read before it is used.
+
+    Raises:
+        ValueError: an unknown ``spec``, an argument out of its range, or data that cannot be used:
+            no images, one class, an empty class, a class too small to split, parts with different
+            classes.
+        FileNotFoundError: the folder does not exist.
+        ImportError: ``"digits"`` without scikit-learn.
+    """
+    if isinstance(spec, Data):
+        return spec
+    _check(channels, batch_size, seed, val_fraction, workers)
+    size = None if image_size is None else _pair(image_size)
+    found = _find(spec, channels)
+    size = size or found.image_size
+    return Data(
+        spec if isinstance(spec, str) else "arrays",
+        found.class_names,
+        _in_parts(found, val_fraction, seed),
+        image_size=size,
+        channels=channels or found.channels,
+        crop_pct=PHOTO_CROP if found.files and min(size) > SMALL_SIZE else 1.0,
+        batch_size=batch_size,
+        seed=seed,
+        operations=augmentations.build(augment, size),
+        val_fraction=val_fraction,
+        workers=workers,
+        was_split="all" in found.parts,
+    )
+
+
+def _pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    pair = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(pair) != 2 or any(not isinstance(edge, int) or edge < 1 for edge in pair):
+        raise ValueError(f"load needs image_size >= 1 or (height, width). Received: {image_size=}")
+    return pair
+
+
+def _check(
+    channels: int | None, batch_size: int, seed: int, val_fraction: float, workers: int
+) -> None:
+    if channels not in (None, 1, 3):
+        raise ValueError(f"load needs channels=1 or channels=3. Received: {channels=}")
+    if batch_size < 1:
+        raise ValueError(f"load needs batch_size >= 1. Received: {batch_size=}")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"load needs 0 <= seed < 2**64. Received: {seed=}")
+    if not 0 < val_fraction < 1:
+        raise ValueError(f"load needs 0 < val_fraction < 1. Received: {val_fraction=}")
+    if workers < 0:
+        raise ValueError(f"load needs workers >= 0. Received: {workers=}")
+
+
+def _find(spec: str | Sequence[np.ndarray], channels: int | None) -> _Found:
+    if isinstance(spec, tuple | list):
+        return _from_arrays(spec, channels)
+    if not isinstance(spec, str):
+        raise ValueError(f"The data needs to be {FORMS}. Received: {type(spec).__name__}")
+    kind, _, argument = spec.partition(":")
+    takes_argument, find = KINDS.get(kind, (None, None))
+    if find is None or takes_argument != bool(argument):
+        raise ValueError(f"The data needs to be {FORMS}. Received: {spec!r}.{_advice(spec, kind)}")
+    return find(argument, channels)
+
+
+def _advice(spec: str, kind: str) -> str:
+    if os.path.isdir(spec):
+        return f" For this folder: 'folder:{spec}'."
+    near = difflib.get_close_matches(kind, KINDS)
+    return f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+
+
+def _from_arrays(given: Sequence[np.ndarray], channels: int | None) -> _Found:
+    names, checked = arrays.read(given)
+    shape = next(iter(checked.values())).images.shape[1:]
+    native = shape[2] if len(shape) == 3 else 1
+    parts: dict[str, Source] = {
+        part: ArraySource(*pair, channels or native, "arrays", part)
+        for part, pair in checked.items()
+    }
+    return _Found(names, parts, shape[:2], native, files=False)
+
+
+def _from_fashion_mini(argument: str, channels: int | None) -> _Found:
+    parts: dict[str, Source] = {
+        part: ArraySource(*pair, channels or 1, "fashion_mini", part)
+        for part, pair in embedded.fashion_mini().items()
+    }
+    size = embedded.FASHION_SIZE
+    return _Found(list(embedded.FASHION_CLASSES), parts, (size, size), 1, files=False)
+
+
+def _from_digits(argument: str, channels: int | None) -> _Found:
+    images, labels = embedded.digits()
+    names = [str(digit) for digit in range(10)]
+    source = ArraySource(images, labels, channels or 1, "digits", "all")
+    train, test = splits.split(source, names, embedded.DIGITS_TEST, splits.TEST_SEED)
+    return _Found(names, {"train": train, "test": test}, images.shape[1:], 1, files=False)
+
+
+def _from_folder(path: str, channels: int | None) -> _Found:
+    root = os.path.expanduser(path)
+    names, listed = folder.read(root)
+    parts: dict[str, Source] = {
+        part: FileSource(root, files.paths, files.labels, channels or 3)
+        for part, files in listed.items()
+    }
+    return _Found(names, parts, (PHOTO_SIZE, PHOTO_SIZE), 3, files=True)
+
+
+KINDS: dict[str, tuple[bool, Callable[[str, int | None], _Found]]] = {
+    "fashion_mini": (False, _from_fashion_mini),
+    "digits": (False, _from_digits),
+    "folder": (True, _from_folder),
+}
+"""Name of a kind of data -> whether an argument follows its colon, and its reader."""
+
+
+def _in_parts(found: _Found, val_fraction: float, seed: int) -> dict[str, Source]:
+    """Return the parts train, val and, unless a folder has none, test."""
+    parts = dict(found.parts)
+    if "all" in parts:
+        whole = parts.pop("all")
+        parts["train"], parts["test"] = splits.split(
+            whole, found.class_names, splits.TEST_FRACTION, splits.TEST_SEED
+        )
+    if "val" not in parts:
+        parts["train"], parts["val"] = splits.split(
+            parts["train"], found.class_names, val_fraction, seed
+        )
+    return {part: parts[part] for part in ("train", "val", "test") if part in parts}

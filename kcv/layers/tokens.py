@@ -1,0 +1,91 @@
+"""Images as sequences of tokens: patch embedding, class token, position embedding."""
+
+import keras
+from keras import ops
+
+from kcv.layers.conv import Conv2D
+from kcv.layers.init import SMALL_NORMAL, fresh
+
+
+def patch_embed(x, width: int, patch: int):
+    """Cut the image into patches and embed each: `(B, H, W, C) -> (B, H/p * W/p, width)`.
+
+    A convolution whose stride is its kernel; tokens come row by row. Rows and columns that do not
+    fill a patch are cut off, as PyTorch's implementations do.
+    """
+    init = keras.initializers.LecunNormal()
+    x = Conv2D(width, patch, patch, kernel_initializer=init)(x)
+    return keras.layers.Reshape((-1, width))(x)
+
+
+@keras.saving.register_keras_serializable("kcv")
+class ClassToken(keras.layers.Layer):
+    """Put learned tokens in front of a sequence: `(B, N, C) -> (B, N + count, C)`.
+
+    Args:
+        count: number of tokens (DeiT has two: class and distillation).
+    """
+
+    def __init__(self, count=1, **kwargs):
+        super().__init__(**kwargs)
+        self.count = count
+
+    def build(self, input_shape):
+        shape = (1, self.count, input_shape[-1])
+        self.token = self.add_weight(shape=shape, initializer=fresh(SMALL_NORMAL), name="token")
+
+    def call(self, inputs):
+        size = (ops.shape(inputs)[0], self.count, inputs.shape[-1])
+        token = ops.broadcast_to(ops.cast(self.token, inputs.dtype), size)
+        return ops.concatenate([token, inputs], axis=1)
+
+    def compute_output_shape(self, input_shape):
+        length = None if input_shape[1] is None else input_shape[1] + self.count
+        return (input_shape[0], length, input_shape[2])
+
+    def get_config(self):
+        return {**super().get_config(), "count": self.count}
+
+
+@keras.saving.register_keras_serializable("kcv")
+class PositionEmbedding(keras.layers.Layer):
+    """Add a learned vector to every token: `(B, N, C) -> (B, N, C)`.
+
+    Args:
+        grid: rows and columns of patches; the rest of the N tokens are prefix tokens.
+    """
+
+    def __init__(self, grid, **kwargs):
+        super().__init__(**kwargs)
+        self.grid = tuple(grid)
+
+    def build(self, input_shape):
+        shape = (1, *input_shape[1:])
+        self.position = self.add_weight(shape=shape, initializer=fresh(SMALL_NORMAL), name="position")
+
+    def call(self, inputs):
+        return inputs + ops.cast(self.position, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "grid": self.grid}
+
+
+def resize_positions(table, grid: tuple[int, int], new: tuple[int, int], prefix: int = 1):
+    """Resize a position table `(1, prefix + h*w, C)` from one grid of patches to another.
+
+    Bicubic with antialiasing in float32, the prefix tokens untouched: timm's rule. Other libraries
+    have other rules, and each checkpoint keeps its own.
+    """
+    head, body = table[:, :prefix], table[:, prefix:]
+    body = ops.reshape(ops.cast(body, "float32"), (1, *grid, table.shape[-1]))
+    body = ops.image.resize(body, new, interpolation="bicubic", antialias=True)
+    body = ops.reshape(body, (1, new[0] * new[1], table.shape[-1]))
+    return ops.concatenate([head, ops.cast(body, head.dtype)], axis=1)
+
+
+def token(x, index: int):
+    """Return one token of the sequence: `(B, N, C) -> (B, C)`."""
+    return x[:, index]

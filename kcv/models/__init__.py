@@ -1,0 +1,149 @@
+"""The zoo: every architecture is a row of `VARIANTS`, `build` looks it up."""
+
+import builtins
+import difflib
+import fnmatch
+import inspect
+
+from typing import NamedTuple
+
+import keras
+
+from kcv.engine import Model
+from kcv.layers import PositionEmbedding, resize_positions
+from kcv.models import mobilenet_v2, resnet, vit
+
+VARIANTS = {
+    **resnet.VARIANTS,
+    **mobilenet_v2.VARIANTS,
+    **vit.VARIANTS,
+}
+
+__all__ = ["VARIANTS", "Model", "Transfer", "build", "features", "fields", "list", "transfer"]
+
+
+class Transfer(NamedTuple):
+    """What `transfer` did: names of the layers whose weights were taken, and of the new ones."""
+
+    taken: builtins.list[str]
+    new: builtins.list[str]
+
+
+def list(pattern: str = "*") -> builtins.list[str]:
+    """Return the names that match a shell pattern, sorted: `list("resnet*")`."""
+    return sorted(fnmatch.filter(VARIANTS, pattern))
+
+
+def _row(name: str):
+    if name in VARIANTS:
+        return VARIANTS[name]
+    near = difflib.get_close_matches(str(name), VARIANTS, n=3, cutoff=0.5)
+    hint = f"Did you mean {', '.join(near)}?" if near else "kcv list shows all of them."
+    raise ValueError(f"There is no model of this name. Received: {name!r}. {hint}")
+
+
+def fields(name: str) -> dict:
+    """Return every argument that `build(name, ...)` takes, with its value in this row."""
+    row = _row(name)
+    return {
+        key: row.keywords.get(key, parameter.default)
+        for key, parameter in inspect.signature(row.func).parameters.items()
+        if key != "name"
+    }
+
+
+def build(name: str, **changes) -> Model:
+    """Build a network by name: images `(B, H, W, channels)` to logits `(B, num_classes)`.
+
+    Args:
+        name: a name of `kcv.models.list()`.
+        **changes: any argument of the row; all networks take `num_classes` (None for the feature
+            map), `image_size` (pixels), `channels`, `normalize`, and, where it makes sense,
+            `stem="small"` for images of 64 pixels or less.
+
+    Raises:
+        ValueError: if the name or an argument is unknown (near ones are listed), or the values do
+            not fit.
+    """
+    row = _row(name)
+    known = fields(name)
+    for key in changes:
+        if key not in known and key != "name":
+            near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or sorted(known)
+            raise ValueError(
+                f"{name} has no such argument. Received: {key!r}. "
+                f"Did you mean {', '.join(near)}?"
+            )
+    return row(**{"name": name, **changes})
+
+
+def features(model, names: builtins.list[str]) -> keras.Model:
+    """Return a model that gives inner maps by name: a backbone for other tasks.
+
+    Args:
+        model: a network of `build`; weights are shared, not copied.
+        names: names of layers, usually `stage1` ... `stage5`, `features`, `logits`.
+
+    Returns:
+        A model from the same images to the list of outputs, in the order of the names.
+
+    Raises:
+        ValueError: if the network has no layer of a name (those it has are listed).
+    """
+    known = [layer.name for layer in model.layers]
+    for name in names:
+        if name not in known:
+            stages = [n for n in known if n.startswith(("stage", "features", "logits"))]
+            raise ValueError(
+                f"{model.name} has no output of this name. Received: {name!r}. "
+                f"It has {', '.join(stages)}."
+            )
+    outputs = [model.get_layer(name).output for name in names]
+    return Model(model.input, outputs, name=f"{model.name}_features")
+
+
+def transfer(source, target) -> Transfer:
+    """Copy the weights of one network into another of the same kind, all but the scoring layers.
+
+    The head `logits` is taken too if both score the same number of classes; a position embedding
+    of another size is resized.
+
+    Raises:
+        ValueError: if any other layer differs; nothing is copied then.
+    """
+    pairs = builtins.list(zip(_weighted(source), _weighted(target), strict=False))
+    if len(_weighted(source)) != len(_weighted(target)):
+        raise ValueError(
+            f"{source.name} and {target.name} are different networks: "
+            f"{len(_weighted(source))} and {len(_weighted(target))} layers with weights."
+        )
+    copies, new = [], []
+    for old, fresh in pairs:
+        values = _fitting(old, fresh)
+        if values is None and fresh.name.startswith("logits"):
+            new.append(fresh.name)
+        elif values is None:
+            raise ValueError(
+                f"The weights of {old.name} do not fit {fresh.name}: "
+                f"{[w.shape for w in old.weights]} and {[w.shape for w in fresh.weights]}."
+            )
+        else:
+            copies.append((fresh, values))
+    for layer, values in copies:
+        layer.set_weights(values)
+    return Transfer([layer.name for layer, _ in copies], new)
+
+
+def _weighted(model):
+    return [layer for layer in model.layers if layer.weights]
+
+
+def _fitting(old, fresh):
+    """Return the old layer's weights in the new layer's shapes, None if they do not fit."""
+    values = old.get_weights()
+    if isinstance(old, PositionEmbedding) and isinstance(fresh, PositionEmbedding):
+        prefix = values[0].shape[1] - old.grid[0] * old.grid[1]
+        resized = resize_positions(values[0], old.grid, fresh.grid, prefix)
+        values = [keras.ops.convert_to_numpy(resized)]
+    shapes = [tuple(w.shape) for w in fresh.weights]
+    return values if [v.shape for v in values] == shapes else None

@@ -1,0 +1,155 @@
+"""AlexNet: the network of 2012 with two groups, and its descendant with one.
+
+Krizhevsky et al. 2012,
+https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks
+(`alexnet_2012`); Krizhevsky 2014, https://arxiv.org/abs/1404.5997 (`alexnet`, as torchvision has
+it: other widths, one group, no local response normalisation; weights by He's rule, as the paper
+names none).
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import keras
+
+from kcv.engine import Model
+from kcv.layers import Conv2D, Linear, MaxPool2D, activate, classify, image_input, is_small, tap
+from kcv.layers.adaptive import pool_to
+from kcv.layers.init import fresh
+from kcv.layers.lrn import LocalResponseNorm
+
+
+class Conv(NamedTuple):
+    """A convolution, and what comes after its ReLU."""
+
+    width: int
+    kernel: int
+    groups: int = 1
+    bias: float = 0.0
+    lrn: bool = False
+    pool: bool = False
+
+
+class Design(NamedTuple):
+    """A network: convolutions, initialiser, and the hidden dense layers' bias and dropout."""
+
+    convs: tuple[Conv, ...]
+    init: keras.initializers.Initializer
+    bias: float
+    # torchvision drops before the first and second dense layer, the paper before second and third
+    dropout_from: int
+
+
+# the paper's; its biases of 1 keep the ReLUs of the layers above in their linear part at the start
+GAUSS = keras.initializers.RandomNormal(stddev=0.01, seed=0)
+DESIGNS = {
+    "one_tower": Design(
+        convs=(
+            Conv(64, 11, pool=True),
+            Conv(192, 5, pool=True),
+            Conv(384, 3),
+            Conv(256, 3),
+            Conv(256, 3, pool=True),
+        ),
+        init=keras.initializers.HeNormal(seed=0),
+        bias=0.0,
+        dropout_from=0,
+    ),
+    "two_towers": Design(
+        convs=(
+            Conv(96, 11, lrn=True, pool=True),
+            Conv(256, 5, groups=2, bias=1.0, lrn=True, pool=True),
+            Conv(384, 3),
+            Conv(384, 3, groups=2, bias=1.0),
+            Conv(256, 3, groups=2, bias=1.0, pool=True),
+        ),
+        init=GAUSS,
+        bias=1.0,
+        dropout_from=1,
+    ),
+}
+
+
+def _conv(x, row: Conv, width: int, init, stride: int = 1):
+    """Convolve, ReLU, and normalise over channels if the row says so.
+
+    The first convolution of 11 pixels has padding 2: 224 pixels give the 55 of the paper, which
+    come from 227 without padding.
+    """
+    x = Conv2D(
+        width,
+        row.kernel,
+        stride,
+        padding=2 if stride == 4 else row.kernel // 2,
+        groups=row.groups,
+        kernel_initializer=fresh(init),
+        bias_initializer=keras.initializers.Constant(row.bias),
+    )(x)
+    x = activate(x, "relu")
+    return LocalResponseNorm()(x) if row.lrn else x
+
+
+def _dense(x, units: int, design: Design, dropout: float):
+    """Two dense layers with ReLU, dropout before those of the design."""
+    for index in range(2):
+        if dropout and index >= design.dropout_from:
+            x = keras.layers.Dropout(dropout)(x)
+        init, bias = fresh(design.init), keras.initializers.Constant(design.bias)
+        x = activate(Linear(units, kernel_initializer=init, bias_initializer=bias)(x), "relu")
+    return x
+
+
+def alexnet(
+    *,
+    num_classes: int | None = 1000,
+    image_size: int | tuple[int, int] = 224,
+    channels: int = 3,
+    normalize=None,
+    stem: str = "standard",
+    design: str = "one_tower",
+    width: float = 1.0,
+    dense_width: int = 4096,
+    dropout: float = 0.5,
+    name: str = "alexnet",
+) -> Model:
+    """Build AlexNet: images `(B, H, W, channels)` to logits `(B, num_classes)`.
+
+    Args:
+        num_classes: classes, or None for the feature map `(B, H/32 - 1, W/32 - 1, 256)`.
+        image_size: pixels, a number or (height, width), from 63 on; the feature map is averaged
+            to 6x6 before the dense layers, which changes nothing at 224 and 227.
+        channels: 1 or 3.
+        normalize: see `kcv.layers.image_input`.
+        stem: `"standard"`, or `"small"` for images of 64 pixels or less, from 15 on: the first
+            convolution is a 3x3 of stride 1, and a feature map below 6x6 stays as small as it is.
+        design: `"one_tower"` (2014) or `"two_towers"` (2012).
+        width: multiplier of the convolutions' channels.
+        dense_width: units of the two hidden dense layers.
+        dropout: rate before the dense layers: first and second in 2014, second and third in 2012.
+
+    Raises:
+        ValueError: if there is no such design.
+    """
+    if design not in DESIGNS:
+        raise ValueError(f"design must be one of {', '.join(DESIGNS)}. Received: {design!r}.")
+    plan, small = DESIGNS[design], is_small(stem)
+    image, x = image_input(image_size, channels, normalize)
+    level = 1
+    for index, row in enumerate(plan.convs):
+        stride = 4 if index == 0 and not small else 1
+        row = row._replace(kernel=3) if index == 0 and small else row
+        x = _conv(x, row, round(row.width * width / 2) * 2, plan.init, stride)
+        if row.pool:
+            x, level = MaxPool2D(3, 2)(tap(x, f"stage{level}")), level + 1
+    x = tap(x, "features")
+    if num_classes is not None:
+        x = pool_to(x, *(min(6, n) if small else 6 for n in x.shape[1:3]))
+        x = _dense(keras.layers.Flatten()(x), dense_width, plan, dropout)
+        x = classify(x, num_classes, dropout if plan.dropout_from else 0.0, GAUSS, pool=False)
+    return Model(image, x, name=name)
+
+
+VARIANTS = {
+    "alexnet": partial(alexnet),
+    "alexnet_2012": partial(alexnet, design="two_towers"),
+}

@@ -1,0 +1,92 @@
+"""MobileNet: depthwise-separable convolutions, one after the other.
+
+Howard et al. 2017, https://arxiv.org/abs/1704.04861. Padding, ReLU6 and rounding of widths follow
+timm; the original TensorFlow code pads with `"same"`, which is another function at stride 2.
+"""
+
+import math
+from functools import partial
+
+from kcv.engine import Model
+from kcv.layers import BatchNorm, classify, conv_norm, image_input, is_small, tap
+from kcv.models.mobilenet_v2 import HEAD_INIT, round_width
+
+# width, depth, stride of the first block (table 1 of the paper)
+STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
+
+
+def depthwise_separable(x, width: int, stride: int = 1, kernel: int = 3, conv=conv_norm):
+    """Filter each channel alone, then mix the channels with 1x1; both with an activation.
+
+    `(B, H, W, C) -> (B, H / stride, W / stride, width)`. `conv` is `conv_norm` with the network's
+    settings.
+    """
+    x = conv(x, x.shape[-1], kernel, stride, groups=x.shape[-1])
+    return conv(x, width, 1)
+
+
+def mobilenet_v1(
+    *,
+    num_classes: int | None = 1000,
+    image_size: int | tuple[int, int] = 224,
+    channels: int = 3,
+    normalize=None,
+    stem: str = "standard",
+    padding: str = "symmetric",
+    width: float = 1.0,
+    depth: float = 1.0,
+    dropout: float = 0.0,
+    bn_momentum: float = 0.9,
+    bn_epsilon: float = 1e-5,
+    name: str = "mobilenet_v1",
+) -> Model:
+    """Build MobileNet: images `(B, H, W, channels)` to logits `(B, num_classes)`.
+
+    Args:
+        num_classes: classes, or None for the feature map `(B, H/32, W/32, 1024)`.
+        image_size: pixels, a number or (height, width).
+        channels: 1 or 3.
+        normalize: see `kcv.layers.image_input`.
+        stem: `"standard"` halves the image five times; `"small"` only three times, for images of
+            64 pixels or less.
+        padding: `"symmetric"`, or `"same"` for weights that were trained in TensorFlow.
+        width, depth: multipliers of channels and of blocks in a stage.
+        dropout: rate before the classifier.
+        bn_momentum, bn_epsilon: of the batch normalisations.
+
+    Raises:
+        ValueError: if `padding` is neither word.
+    """
+    norm = partial(BatchNorm, bn_momentum, bn_epsilon)
+    conv = partial(conv_norm, norm=norm, act="relu6", padding=conv_padding(padding))
+    image, x = image_input(image_size, channels, normalize)
+    small = is_small(stem)
+    x = conv(x, round_width(32 * width), 3, 1 if small else 2)
+    level = 1
+    for base, blocks, stride in STAGES:
+        if stride == 2:
+            x, level = tap(x, f"stage{level}"), level + 1
+        stride = 1 if small and level == 2 else stride
+        for block in range(math.ceil(blocks * depth)):
+            first = stride if block == 0 else 1
+            x = depthwise_separable(x, round_width(base * width), first, conv=conv)
+    x = tap(tap(x, f"stage{level}"), "features")
+    return Model(image, classify(x, num_classes, dropout, HEAD_INIT), name=name)
+
+
+def conv_padding(padding: str) -> str | None:
+    """Return what `conv_norm` takes for the padding of a network, `"symmetric"` or `"same"`.
+
+    Raises:
+        ValueError: for any other word.
+    """
+    if padding not in ("symmetric", "same"):
+        raise ValueError(
+            f'padding must be "symmetric" or "same". Received: padding={padding!r}.'
+        )
+    return "same" if padding == "same" else None
+
+
+VARIANTS = {
+    "mobilenet_v1": partial(mobilenet_v1),
+}

@@ -1,0 +1,100 @@
+"""MobileNetV2: inverted residuals with linear bottlenecks.
+
+Sandler et al. 2018, https://arxiv.org/abs/1801.04381. Padding and rounding of widths follow
+torchvision and timm.
+"""
+
+import math
+from functools import partial
+
+import keras
+
+from kcv.engine import Model
+from kcv.layers import BatchNorm, classify, conv_norm, image_input, is_small, tap
+
+# expansion, width, depth, stride of the first block (table 2 of the paper)
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+HEAD_INIT = keras.initializers.RandomNormal(stddev=0.01, seed=0)
+
+
+def round_width(width: float, divisor: int = 8) -> int:
+    """Round a number of channels to a multiple of `divisor`, never more than 10 % down."""
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * width else rounded
+
+
+def inverted_residual(x, width: int, stride: int = 1, expansion: int = 6, conv=conv_norm):
+    """Expand with 1x1, filter depthwise with 3x3, project linearly; add the input if it fits.
+
+    `(B, H, W, C) -> (B, H / stride, W / stride, width)`. `conv` is `conv_norm` with the network's
+    settings.
+    """
+    y, inner = x, x.shape[-1] * expansion
+    if expansion != 1:
+        y = conv(y, inner, 1)
+    y = conv(y, inner, 3, stride, groups=inner)
+    y = conv(y, width, 1, act=None)
+    fits = stride == 1 and width == x.shape[-1]
+    return keras.layers.Add()([x, y]) if fits else y
+
+
+def mobilenet_v2(
+    *,
+    num_classes: int | None = 1000,
+    image_size: int | tuple[int, int] = 224,
+    channels: int = 3,
+    normalize=None,
+    stem: str = "standard",
+    width: float = 1.0,
+    depth: float = 1.0,
+    dropout: float = 0.2,
+    bn_momentum: float = 0.9,
+    bn_epsilon: float = 1e-5,
+    name: str = "mobilenet_v2",
+) -> Model:
+    """Build MobileNetV2: images `(B, H, W, channels)` to logits `(B, num_classes)`.
+
+    Args:
+        num_classes: classes, or None for the feature map `(B, H/32, W/32, 1280)`.
+        image_size: pixels, a number or (height, width).
+        channels: 1 or 3.
+        normalize: see `kcv.layers.image_input`.
+        stem: `"standard"` halves the image five times; `"small"` only three times, for images of
+            64 pixels or less.
+        width, depth: multipliers of channels and of blocks in a stage.
+        dropout: rate before the classifier.
+        bn_momentum, bn_epsilon: of the batch normalisations.
+    """
+    norm = partial(BatchNorm, bn_momentum, bn_epsilon)
+    conv = partial(conv_norm, norm=norm, act="relu6")
+    image, x = image_input(image_size, channels, normalize)
+    small = is_small(stem)
+    import os; ENV=os.environ.get("MB","11"); x = conv(x, round_width(32 * width), 3, int(ENV[0]) if small else 2)
+    level = 1
+    for index, (expansion, base, blocks, stride) in enumerate(STAGES):
+        if stride == 2:
+            x, level = tap(x, f"stage{level}"), level + 1
+        stride = int((ENV+"222212"[len(ENV)-1:])[index]) if small and index>0 else stride
+        for block in range(math.ceil(blocks * depth)):
+            first = stride if block == 0 else 1
+            x = inverted_residual(x, round_width(base * width), first, expansion, conv)
+    x = conv(tap(x, f"stage{level}"), round_width(1280 * max(1.0, width)), 1)
+    x = classify(tap(x, "features"), num_classes, dropout, HEAD_INIT)
+    return Model(image, x, name=name)
+
+
+VARIANTS = {
+    "mobilenet_v2": partial(mobilenet_v2),
+    "mobilenet_v2_035": partial(mobilenet_v2, width=0.35),
+    "mobilenet_v2_050": partial(mobilenet_v2, width=0.5),
+    "mobilenet_v2_075": partial(mobilenet_v2, width=0.75),
+    "mobilenet_v2_140": partial(mobilenet_v2, width=1.4),
+}

@@ -1,0 +1,171 @@
+"""MobileNetV3: inverted residuals with squeeze-and-excite and hard swish, found by search.
+
+Howard et al. 2019, https://arxiv.org/abs/1905.02244. Numbers follow torchvision; where the width
+is not 1, the inner widths are timm's: the expansion times the rounded width of the input.
+"""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import keras
+
+from kcv.engine import Model
+from kcv.layers import (
+    BatchNorm,
+    Linear,
+    classify,
+    conv_norm,
+    drop_path,
+    image_input,
+    is_small,
+    squeeze_excite,
+    tap,
+)
+from kcv.layers.init import fresh
+from kcv.models.mobilenet_v2 import HEAD_INIT, round_width
+
+
+class Stage(NamedTuple):
+    """Blocks of one width (tables 1 and 2 of the paper)."""
+
+    kernel: int
+    width: int
+    expansions: tuple[float, ...]  # one for each block
+    se: bool
+    act: str
+    stride: int  # of the first block
+
+
+LARGE = (
+    Stage(3, 16, (1,), False, "relu", 1),
+    Stage(3, 24, (4, 3), False, "relu", 2),
+    Stage(5, 40, (3, 3, 3), True, "relu", 2),
+    Stage(3, 80, (6, 2.5, 2.3, 2.3), False, "hard_silu", 2),
+    Stage(3, 112, (6, 6), True, "hard_silu", 1),
+    Stage(5, 160, (6, 6, 6), True, "hard_silu", 2),
+)
+SMALL = (
+    Stage(3, 16, (1,), True, "relu", 2),
+    Stage(3, 24, (4.5, 3.67), False, "relu", 2),
+    Stage(5, 40, (4, 6, 6), True, "hard_silu", 2),
+    Stage(5, 48, (3, 3), True, "hard_silu", 1),
+    Stage(5, 96, (6, 6, 6), True, "hard_silu", 2),
+)
+
+
+def inverted_residual(
+    x,
+    width: int,
+    stride: int = 1,
+    *,
+    inner: int,
+    kernel: int = 3,
+    gate=None,
+    rate: float = 0.0,
+    conv=conv_norm,
+):
+    """Expand with 1x1, filter depthwise, weigh the channels, project; add the input if it fits.
+
+    `(B, H, W, C) -> (B, H / stride, W / stride, width)`
+
+    Args:
+        inner: channels between; with `inner=C` there is no expansion.
+        kernel: side of the depthwise convolution.
+        gate: channel attention after it, e.g. `partial(squeeze_excite, width=8)`.
+        rate: of stochastic depth.
+        conv: `conv_norm` with the network's settings.
+    """
+    y = x if inner == x.shape[-1] else conv(x, inner, 1)
+    y = conv(y, inner, kernel, stride, groups=inner)
+    y = y if gate is None else gate(y)
+    y = conv(y, width, 1, act=None)
+    fits = stride == 1 and width == x.shape[-1]
+    return keras.layers.Add()([x, drop_path(y, rate)]) if fits else y
+
+
+def _blocks(x, stage: Stage, stride: int, width: float, depth: float, conv):
+    """Return the output of one stage."""
+    conv = partial(conv, act=stage.act)
+    for index in range(math.ceil(len(stage.expansions) * depth)):
+        expansion = stage.expansions[min(index, len(stage.expansions) - 1)]
+        inner = round_width(x.shape[-1] * expansion)
+        gate = None
+        if stage.se:
+            gate = partial(squeeze_excite, width=round_width(inner / 4), gate="hard_sigmoid")
+        x = inverted_residual(
+            x,
+            round_width(stage.width * width),
+            stride if index == 0 else 1,
+            inner=inner,
+            kernel=stage.kernel,
+            gate=gate,
+            conv=conv,
+        )
+    return x
+
+
+def mobilenet_v3(
+    *,
+    num_classes: int | None = 1000,
+    image_size: int | tuple[int, int] = 224,
+    channels: int = 3,
+    normalize=None,
+    stem: str = "standard",
+    stages: tuple[Stage, ...] = LARGE,
+    head: int = 1280,
+    width: float = 1.0,
+    depth: float = 1.0,
+    dropout: float = 0.2,
+    bn_momentum: float = 0.9,
+    bn_epsilon: float = 1e-3,
+    name: str = "mobilenet_v3_large",
+) -> Model:
+    """Build MobileNetV3: images `(B, H, W, channels)` to logits `(B, num_classes)`.
+
+    Args:
+        num_classes: classes, or None for the feature map at stride 32.
+        image_size: pixels, a number or (height, width).
+        channels: 1 or 3.
+        normalize: see `kcv.layers.image_input`.
+        stem: `"standard"` halves the image five times; `"small"` only three times, for images of
+            64 pixels or less.
+        stages: rows of the body.
+        head: channels of the layer before the classifier; a width below 1 leaves them.
+        width, depth: multipliers of channels and of blocks in a stage.
+        dropout: rate before the classifier.
+        bn_momentum, bn_epsilon: of the batch normalisations; long runs on ImageNet took a
+            momentum of 0.99.
+    """
+    norm = partial(BatchNorm, bn_momentum, bn_epsilon)
+    conv = partial(conv_norm, norm=norm, act="hard_silu")
+    image, x = image_input(image_size, channels, normalize)
+    small = is_small(stem)
+    x = conv(x, round_width(16 * width), 3, 1 if small else 2)
+    level = 1
+    for stage in stages:
+        stride = stage.stride
+        if stride == 2:
+            x, level = tap(x, f"stage{level}"), level + 1
+            stride = 1 if small and level == 2 else 2
+        x = _blocks(x, stage, stride, width, depth, conv)
+    x = conv(tap(x, f"stage{level}"), 6 * x.shape[-1], 1)
+    x = tap(x, "features")
+    if num_classes is not None:
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        hidden, init = round_width(head * max(1.0, width)), fresh(HEAD_INIT)
+        x = Linear(hidden, activation="hard_silu", kernel_initializer=init)(x)
+    x = classify(x, num_classes, dropout, HEAD_INIT, pool=False)
+    return Model(image, x, name=name)
+
+
+_large = partial(mobilenet_v3, stages=LARGE, head=1280)
+_small = partial(mobilenet_v3, stages=SMALL, head=1024)
+
+VARIANTS = {
+    "mobilenet_v3_large": _large,
+    "mobilenet_v3_small": _small,
+    # timm's, whose epsilon is PyTorch's default
+    "mobilenet_v3_large_075": partial(_large, width=0.75, bn_epsilon=1e-5),
+    "mobilenet_v3_small_075": partial(_small, width=0.75, bn_epsilon=1e-5),
+}

@@ -1,0 +1,197 @@
+"""ResNet and its descendants: variants B, C and D, ResNeXt, wide and squeeze-and-excite networks.
+
+He et al. 2015, https://arxiv.org/abs/1512.03385 (ResNet); He et al. 2018,
+https://arxiv.org/abs/1812.01187 (B, C, D); Xie et al. 2016, https://arxiv.org/abs/1611.05431
+(ResNeXt); Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146 (wide); Hu et al. 2017,
+https://arxiv.org/abs/1709.01507 (SE). As in torchvision the stride is on the 3x3 (variant B).
+"""
+
+from functools import partial
+
+import keras
+
+from kcv.engine import Model
+from kcv.layers import (
+    AvgPool2D,
+    BatchNorm,
+    MaxPool2D,
+    classify,
+    conv_norm,
+    drop_path,
+    drop_path_rates,
+    image_input,
+    is_small,
+    squeeze_excite,
+    tap,
+)
+
+
+def basic(x, width: int, stride: int = 1, *, shortcut=None, se=False, rate=0.0, conv=conv_norm):
+    """Two 3x3 convolutions and a shortcut: `(B, H, W, C) -> (B, H / stride, W / stride, width)`.
+
+    `shortcut` maps (x, width, stride) to the other summand, by default `project`; `rate` is that
+    of stochastic depth; `conv` is `conv_norm` with the network's settings.
+    """
+    y = conv(x, width, 3, stride)
+    y = conv(y, width, 3, act=None)
+    return _add(x, y, stride, shortcut, se, rate, conv)
+
+
+def bottleneck(
+    x,
+    width: int,
+    stride: int = 1,
+    *,
+    inner: int | None = None,
+    groups: int = 1,
+    shortcut=None,
+    se: bool = False,
+    rate: float = 0.0,
+    conv=conv_norm,
+):
+    """1x1 to `inner` channels, 3x3 in `groups`, 1x1 to `width`, and a shortcut.
+
+    `(B, H, W, C) -> (B, H / stride, W / stride, width)`; `inner` is a quarter of `width` unless
+    given. The other arguments are those of `basic`.
+    """
+    inner = width // 4 if inner is None else inner
+    y = conv(x, inner, 1)
+    y = conv(y, inner, 3, stride, groups=groups)
+    y = conv(y, width, 1, act=None)
+    return _add(x, y, stride, shortcut, se, rate, conv)
+
+
+def _add(x, y, stride, shortcut, se, rate, conv):
+    width = y.shape[-1]
+    if se:
+        y = squeeze_excite(y, max(8, (width // 16 + 4) // 8 * 8))
+    if stride != 1 or x.shape[-1] != width:
+        x = (shortcut or project)(x, width, stride, conv)
+    return keras.layers.ReLU()(keras.layers.Add()([drop_path(y, rate), x]))
+
+
+def project(x, width: int, stride: int, conv=conv_norm):
+    """Shortcut by a strided 1x1 convolution (option B of the paper)."""
+    return conv(x, width, 1, stride, act=None)
+
+
+def pool_project(x, width: int, stride: int, conv=conv_norm):
+    """Shortcut by average pooling and a 1x1 convolution (ResNet-D): no pixel is thrown away."""
+    if stride != 1:
+        x = AvgPool2D(2, stride, ceil=True, count_pad=False)(x)
+    return conv(x, width, 1, act=None)
+
+
+def zero_pad(x, width: int, stride: int, conv=None):
+    """Shortcut without weights: every `stride`-th pixel, new channels zero (option A)."""
+    x = x[:, ::stride, ::stride]
+    return keras.ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, width - x.shape[-1])))
+
+
+SHORTCUTS = {"project": project, "pool_project": pool_project, "zero_pad": zero_pad}
+
+
+def _stem(x, stem: str, deep: bool, conv):
+    """Return the network's first feature map; `deep` takes three 3x3 for the 7x7 (C and D)."""
+    stride = 1 if is_small(stem) else 2
+    if deep:
+        return conv(conv(conv(x, 32, 3, stride), 32), 64)
+    return conv(x, 64, 3 if stride == 1 else 7, stride)
+
+
+def resnet(
+    *,
+    num_classes: int | None = 1000,
+    image_size: int | tuple[int, int] = 224,
+    channels: int = 3,
+    normalize=None,
+    stem: str = "standard",
+    block: str = "bottleneck",
+    depths: tuple[int, ...] = (3, 4, 6, 3),
+    width: float = 1.0,
+    groups: int = 1,
+    group_width: int = 64,
+    deep_stem: bool = False,
+    shortcut: str = "project",
+    se: bool = False,
+    dropout: float = 0.0,
+    drop_rate: float = 0.0,
+    bn_momentum: float = 0.9,
+    bn_epsilon: float = 1e-5,
+    name: str = "resnet50",
+) -> Model:
+    """Build a ResNet: images `(B, H, W, channels)` to logits `(B, num_classes)`.
+
+    Args:
+        num_classes: classes, or None for the feature map at stride 32.
+        image_size: pixels, a number or (height, width).
+        channels: 1 or 3.
+        normalize: see `kcv.layers.image_input`.
+        stem: `"standard"`, or `"small"` for images of 64 pixels or less: a 3x3 of stride 1
+            without pooling.
+        block: `"basic"` or `"bottleneck"`.
+        depths: blocks in each stage.
+        width: multiplier of all channels.
+        groups, group_width: cardinality and channels of a group in the first stage of bottlenecks
+            (32 and 4 in ResNeXt-50 32x4d; group_width 128 makes a wide network).
+        deep_stem: three 3x3 convolutions in place of the 7x7 (variants C and D).
+        shortcut: `"project"`, `"pool_project"` (variant D) or `"zero_pad"` (option A).
+        se: squeeze-and-excite at the end of each branch.
+        dropout: rate before the classifier.
+        drop_rate: largest rate of stochastic depth, linear over the blocks.
+        bn_momentum, bn_epsilon: of the batch normalisations.
+    """
+    norm = partial(BatchNorm, bn_momentum, bn_epsilon)
+    conv = partial(conv_norm, norm=norm)
+    image, x = image_input(image_size, channels, normalize)
+    x = tap(_stem(x, stem, deep_stem, conv), "stage1")
+    if not is_small(stem):
+        x = MaxPool2D(3, 2, 1)(x)
+    rates = iter(drop_path_rates(drop_rate, sum(depths)))
+    for stage, depth in enumerate(depths):
+        plain = round(64 * width) * 2**stage
+        for index in range(depth):
+            stride = 2 if stage and index == 0 else 1
+            common = {"shortcut": SHORTCUTS[shortcut], "se": se, "rate": next(rates), "conv": conv}
+            if block == "basic":
+                x = basic(x, plain, stride, **common)
+            else:
+                inner = plain * group_width // 64 * groups
+                x = bottleneck(x, plain * 4, stride, inner=inner, groups=groups, **common)
+        x = tap(x, f"stage{stage + 2}")
+    x = classify(tap(x, "features"), num_classes, dropout, "lecun_uniform")
+    return Model(image, x, name=name)
+
+
+def _row(depths, block="bottleneck", **changes):
+    return partial(resnet, depths=depths, block=block, **changes)
+
+
+D50, D101, D152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+C = {"deep_stem": True}
+D = {"deep_stem": True, "shortcut": "pool_project"}
+
+VARIANTS = {
+    "resnet18": _row((2, 2, 2, 2), "basic"),
+    "resnet34": _row(D50, "basic"),
+    "resnet50": _row(D50),
+    "resnet101": _row(D101),
+    "resnet152": _row(D152),
+    "resnet18d": _row((2, 2, 2, 2), "basic", **D),
+    "resnet34d": _row(D50, "basic", **D),
+    "resnet50c": _row(D50, **C),
+    "resnet50d": _row(D50, **D),
+    "resnet101d": _row(D101, **D),
+    "resnet152d": _row(D152, **D),
+    "resnext50_32x4d": _row(D50, groups=32, group_width=4),
+    "resnext101_32x4d": _row(D101, groups=32, group_width=4),
+    "resnext101_32x8d": _row(D101, groups=32, group_width=8),
+    "resnext101_64x4d": _row(D101, groups=64, group_width=4),
+    "seresnet18": _row((2, 2, 2, 2), "basic", se=True),
+    "seresnet34": _row(D50, "basic", se=True),
+    "seresnet50": _row(D50, se=True),
+    "seresnet101": _row(D101, se=True),
+    "seresnet152": _row(D152, se=True),
+    "seresnext50_32x4d": _row(D50, groups=32, group_width=4, se=True),
+    "wide_resnet50_2": _row(D50, group_width=128),
+}

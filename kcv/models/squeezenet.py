@@ -1,0 +1,78 @@
+"""SqueezeNet: fire modules, no dense layer, fifty times fewer weights than AlexNet.
+
+Iandola et al. 2016, https://arxiv.org/abs/1602.07360. Rows and padding follow torchvision; version
+1.1 is the authors' later one, with 2.4 times fewer multiply-adds.
+"""
+
+from functools import partial
+
+import keras
+
+from kcv.engine import Model
+from kcv.layers import Conv2D, MaxPool2D, activate, image_input, is_small, tap
+from kcv.layers.fire import fire
+
+
+def _score(x, num_classes: int, dropout: float):
+    """Score the classes at every pixel, ReLU, average: `(B, H, W, C) -> (B, num_classes)`."""
+    if dropout:
+        x = keras.layers.Dropout(dropout)(x)
+    init = keras.initializers.RandomNormal(stddev=0.01)
+    x = activate(Conv2D(num_classes, 1, kernel_initializer=init)(x), "relu")
+    return keras.layers.GlobalAveragePooling2D(name="logits")(x)
+
+
+def squeezenet(
+    *,
+    num_classes: int | None = 1000,
+    image_size: int | tuple[int, int] = 224,
+    channels: int = 3,
+    normalize=None,
+    stem: str = "standard",
+    stem_width: int = 64,
+    stem_kernel: int = 3,
+    squeezes: tuple[tuple[int, ...], ...] = ((16, 16), (32, 32), (48, 48, 64, 64)),
+    width: float = 1.0,
+    dropout: float = 0.5,
+    name: str = "squeezenet1_1",
+) -> Model:
+    """Build a SqueezeNet: images `(B, H, W, channels)` to logits `(B, num_classes)`.
+
+    The logits are means of ReLU outputs, hence never negative.
+
+    Args:
+        num_classes: classes, or None for the feature map at stride 16.
+        image_size: pixels, a number or (height, width), from 21 on.
+        channels: 1 or 3.
+        normalize: see `kcv.layers.image_input`.
+        stem: `"standard"`, or `"small"` for images of 64 pixels or less: a 3x3 of stride 1, so
+            that the feature map is at stride 8.
+        stem_width, stem_kernel: channels and window of the first convolution.
+        squeezes: for each stage the squeezed channels of its fire modules; each expands to eight
+            times as many. A pooling stands before every stage.
+        width: multiplier of all channels.
+        dropout: rate before the last convolution.
+    """
+    image, x = image_input(image_size, channels, normalize)
+    small = is_small(stem)
+    kernel, stride, padding = (3, 1, 1) if small else (stem_kernel, 2, 0)
+    x = Conv2D(round(stem_width * width), kernel, stride, padding, kernel_initializer="he_uniform")(
+        x
+    )
+    x = tap(activate(x, "relu"), "stage1")
+    for stage, row in enumerate(squeezes, start=2):
+        x = MaxPool2D(3, 2, ceil=True)(x)
+        for squeeze in row:
+            x = fire(x, round(squeeze * width), 4 * round(squeeze * width))
+        x = tap(x, f"stage{stage}")
+    x = tap(x, "features")
+    x = x if num_classes is None else _score(x, num_classes, dropout)
+    return Model(image, x, name=name)
+
+
+VERSION_1_0 = ((16, 16, 32), (32, 48, 48, 64), (64,))
+
+VARIANTS = {
+    "squeezenet1_0": partial(squeezenet, stem_width=96, stem_kernel=7, squeezes=VERSION_1_0),
+    "squeezenet1_1": partial(squeezenet),
+}

@@ -1,0 +1,178 @@
+"""SGD and AdamW with PyTorch's mathematics, in one fused or grouped step on torch.
+
+Keras' and PyTorch's optimisers of the same name are different functions. SGD: PyTorch adds the
+weight decay to the gradient and multiplies the momentum buffer by the learning rate of the moment;
+Keras decays apart and keeps the learning rate of the past in the buffer. With a constant rate and
+no decay they agree. AdamW: PyTorch adds epsilon (1e-8) after the bias correction, Keras (1e-7)
+before it. Published recipes of torchvision and timm want PyTorch's; Keras' own are in
+`keras.optimizers`.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+from kcv import kernels
+
+# Learned vectors that are no weights of a product: decay would only pull them to zero.
+UNDECAYED = ("token", "position", "relative_position")
+
+
+def decays(variable) -> bool:
+    """Return whether weight decay acts on a variable: kernels yes, norms, biases, positions no."""
+    return len(variable.shape) > 1 and not variable.name.startswith(UNDECAYED)
+
+
+class _TorchMath:
+    """What both optimisers share: which variables decay, and slots stored as their variables are."""
+
+    decay: str
+
+    def _set_decay(self, decay: str) -> None:
+        if decay not in ("weights", "all"):
+            raise ValueError(
+                f'{type(self).__name__} needs decay to be "weights" or "all". '
+                f"Received: decay={decay!r}."
+            )
+        self.decay = decay
+
+    def _rate(self, variable) -> float:
+        """Return the weight decay of one variable."""
+        if not self.weight_decay or not self._use_weight_decay(variable):
+            return 0.0
+        return self.weight_decay if self.decay == "all" or decays(variable) else 0.0
+
+    def _apply_weight_decay(self, variables):
+        """Do nothing: the decay is part of the update itself."""
+
+    def _slots(self, slots, variables):
+        return [slots[self._get_variable_index(v)] for v in variables]
+
+    def get_config(self):
+        return {**super().get_config(), "decay": self.decay}
+
+
+@keras.saving.register_keras_serializable("kcv")
+class SGD(_TorchMath, keras.optimizers.SGD):
+    """Stochastic gradient descent with momentum, as `torch.optim.SGD` computes it.
+
+    Args:
+        learning_rate: a number or a schedule.
+        momentum: share of the last step that goes on, 0..1.
+        nesterov: look ahead with the momentum.
+        weight_decay: added to the gradient as `weight_decay * weight` (coupled, L2).
+        decay: `"weights"` spares norms, biases, tokens and position embeddings; `"all"` does not.
+        **kwargs: clipping, accumulation and the rest of `keras.optimizers.SGD`.
+    """
+
+    def __init__(self, learning_rate=0.01, momentum=0.9, decay="weights", **kwargs):
+        if isinstance(learning_rate, int):
+            learning_rate = float(learning_rate)  # Keras refuses an int
+        super().__init__(learning_rate, float(momentum), **kwargs)
+        self._set_decay(decay)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        if self.momentum:
+            kernels.match_layout(self.momentums, variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = ops.cast(learning_rate, variable.dtype)
+        step = ops.cast(gradient, variable.dtype) + self._rate(variable) * variable
+        if self.momentum:
+            buffer = self.momentums[self._get_variable_index(variable)]
+            self.assign(buffer, self.momentum * buffer + step)
+            step = step + self.momentum * buffer if self.nesterov else buffer
+        self.assign_sub(variable, rate * step)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if not kernels.TORCH:
+            return super()._backend_update_step(grads, trainable_variables, learning_rate)
+        variables = trainable_variables
+        buffers = self._slots(self.momentums, variables) if self.momentum else None
+        rates = [self._rate(v) for v in variables]
+        kernels.sgd_step(
+            variables, grads, buffers, learning_rate, self.momentum, self.nesterov, rates
+        )
+
+
+@keras.saving.register_keras_serializable("kcv")
+class AdamW(_TorchMath, keras.optimizers.AdamW):
+    """Adam with decoupled weight decay, as `torch.optim.AdamW` computes it.
+
+    Args:
+        learning_rate: a number or a schedule.
+        weight_decay: each weight loses `learning_rate * weight_decay` of itself in a step.
+        beta_1, beta_2: decay of the running means of gradient and squared gradient.
+        epsilon: added to the root of the bias-corrected second moment.
+        decay: `"weights"` spares norms, biases, tokens and position embeddings; `"all"` does not.
+        **kwargs: clipping, accumulation and the rest of `keras.optimizers.AdamW`.
+
+    Raises:
+        ValueError: if `amsgrad` is asked for.
+
+    Source: Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        weight_decay=0.01,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        decay="weights",
+        **kwargs,
+    ):
+        if kwargs.pop("amsgrad", False):
+            raise ValueError("AdamW of kcv has no amsgrad. Use keras.optimizers.AdamW for it.")
+        if isinstance(learning_rate, int):
+            learning_rate = float(learning_rate)
+        super().__init__(
+            learning_rate,
+            weight_decay=weight_decay,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            **kwargs,
+        )
+        self._set_decay(decay)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        kernels.match_layout(self._momentums, variables)
+        kernels.match_layout(self._velocities, variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        dtype = variable.dtype
+        rate, step = ops.cast(learning_rate, dtype), ops.cast(self.iterations + 1, dtype)
+        gradient = ops.cast(gradient, dtype)
+        index = self._get_variable_index(variable)
+        mean, square = self._momentums[index], self._velocities[index]
+        self.assign(mean, self.beta_1 * mean + (1 - self.beta_1) * gradient)
+        self.assign(square, self.beta_2 * square + (1 - self.beta_2) * ops.square(gradient))
+        # 1 - beta ** step, without the cancellation that costs float32 four digits at step 1
+        first, second = (-ops.expm1(step * math.log(b)) for b in (self.beta_1, self.beta_2))
+        update = (mean / first) / (ops.sqrt(square / second) + self.epsilon)
+        decayed = variable * (1 - rate * self._rate(variable))
+        self.assign(variable, decayed - rate * update)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if not kernels.TORCH:
+            return super()._backend_update_step(grads, trainable_variables, learning_rate)
+        variables = trainable_variables
+        kernels.adamw_step(
+            variables,
+            grads,
+            self._slots(self._momentums, variables),
+            self._slots(self._velocities, variables),
+            learning_rate,
+            self._iterations,
+            (self.beta_1, self.beta_2, self.epsilon),
+            [self._rate(v) for v in variables],
+        )

@@ -1,0 +1,73 @@
+"""The Keras objects that a recipe describes: optimiser, loss, metrics, callbacks."""
+
+import keras
+
+from kcv import callbacks, losses, optimizers, schedules
+from kcv.recipes.recipe import Recipe
+
+
+def make_schedule(recipe: Recipe, steps_per_epoch: int):
+    """Return the learning rate over the steps of the run, scaled to the recipe's batch."""
+    base = schedules.scaled(recipe.learning_rate, recipe.batch_size, recipe.base_batch)
+    steps = recipe.epochs * steps_per_epoch
+    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), steps - 1)
+    every = max(1, round(recipe.step_epochs * steps_per_epoch))
+    if recipe.schedule == "one_cycle":
+        return schedules.one_cycle(base, steps, **({"warmup": warmup} if warmup else {}))
+    if recipe.schedule == "cosine":
+        return schedules.cosine(base, steps, warmup=warmup)
+    if recipe.schedule == "polynomial":
+        return schedules.polynomial(base, steps, warmup=warmup)
+    if recipe.schedule == "step":
+        edges = list(range(every, steps, every))
+        return schedules.step(base, edges, recipe.step_factor, warmup=warmup)
+    if recipe.schedule == "exponential":
+        return schedules.exponential(base, recipe.step_factor, every, warmup=warmup)
+    return schedules.constant(base, warmup=warmup)
+
+
+def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Return the optimiser with its schedule.
+
+    Args:
+        steps_per_epoch: batches in an epoch, `len(data.train)`.
+    """
+    rate = make_schedule(recipe, steps_per_epoch)
+    clip = {"global_clipnorm": recipe.clip_norm} if recipe.clip_norm else {}
+    if recipe.optimizer == "adamw":
+        return optimizers.AdamW(rate, recipe.weight_decay, beta_1=recipe.momentum, **clip)
+    return optimizers.SGD(
+        rate, recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay, **clip
+    )
+
+
+def make_loss(recipe: Recipe) -> keras.losses.Loss:
+    """Return the cross-entropy of the recipe; labels may be class numbers or soft."""
+    return losses.CrossEntropy(recipe.label_smoothing)
+
+
+def make_metrics(num_classes: int) -> list[keras.metrics.Metric]:
+    """Return accuracy, and top-5 accuracy where there are more than five classes."""
+    top5 = [losses.Accuracy(5, name="top5_accuracy")] if num_classes > 5 else []
+    return [losses.Accuracy(), *top5]
+
+
+def make_callbacks(recipe: Recipe, train) -> list[keras.callbacks.Callback]:
+    """Return the averaging and stopping callbacks of the recipe, in the order that `fit` needs.
+
+    Args:
+        train: the training batches, over which SWA re-estimates batch-norm statistics.
+    """
+    made: list[keras.callbacks.Callback] = []
+    ema = callbacks.EMA(recipe.ema_decay) if recipe.ema_decay else None
+    if ema is not None:
+        made.append(ema)
+    if recipe.swa_start:
+        made.append(callbacks.SWA(recipe.swa_start, data=train))
+    if recipe.patience:
+        made.append(
+            callbacks.EarlyStopping(
+                "val_accuracy", recipe.patience, restore_best=True, averaged=ema
+            )
+        )
+    return made

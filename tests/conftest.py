@@ -1,0 +1,24 @@
+"""One thread (two test processes share two cores), no network, a fixed seed for every test."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import keras
+import numpy as np
+import pytest
+
+import kcv
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    kcv.set_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

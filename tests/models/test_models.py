@@ -1,0 +1,192 @@
+"""One contract over every name of the zoo."""
+
+import csv
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kcv import kernels, losses, models
+from kcv.models import VARIANTS
+
+# name, parameters, batch-norm statistics: exact, from the reference named in the file
+with (Path(__file__).parent / "counts.csv").open() as lines:
+    COUNTS = {row["name"]: row for row in csv.DictReader(lines)}
+
+# A small network of every family: full depth where it is cheap, a tenth of the channels.
+TINY = {
+    "resnet18": {"width": 0.125},
+    "resnet50d": {"width": 0.125, "depths": (1, 1, 1, 1)},
+    "seresnext50_32x4d": {"depths": (1, 1, 1, 1), "groups": 4},
+    "mobilenet_v2": {"width": 0.35},
+    "vit_tiny_16": {"width": 24, "depth": 4},
+    "deit_tiny_distilled_16": {"width": 24, "depth": 4},
+}
+
+
+def tiny(name, **changes):
+    options = {"num_classes": 4, "image_size": 32, "stem": "small"}
+    return models.build(name, **{**options, **TINY[name], **changes})
+
+
+def pixels(count=4, size=32, channels=3):
+    return np.random.default_rng(0).normal(size=(count, size, size, channels)).astype("float32")
+
+
+def output(model, x):
+    return np.asarray(model.predict(x, verbose=0))
+
+
+def test_the_count_table_has_every_name():
+    assert set(COUNTS) == set(VARIANTS)
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_counts_are_exact(name):
+    where = keras.device("meta") if kernels.TORCH else keras.device("cpu")
+    with where:
+        net = models.build(name)
+    count = lambda weights: sum(math.prod(w.shape) for w in weights)  # noqa: E731
+    assert count(net.trainable_weights) == int(COUNTS[name]["parameters"])
+    assert count(net.non_trainable_weights) == int(COUNTS[name]["bn_statistics"])
+
+
+def test_every_family_has_a_tiny_member():
+    families = {VARIANTS[name].func for name in VARIANTS}
+    assert families == {VARIANTS[name].func for name in TINY}
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_a_saved_network_gives_equal_outputs(name, tmp_path):
+    net, x = tiny(name), pixels()
+    net.save(tmp_path / "net.keras")
+    again = keras.saving.load_model(tmp_path / "net.keras")
+    assert type(again) is models.Model
+    np.testing.assert_array_equal(output(net, x), output(again, x))
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_loss_falls_on_one_batch(name):
+    net, x, y = tiny(name), pixels(8), np.arange(8) % 4
+    net.compile(keras.optimizers.Adam(3e-3), losses.CrossEntropy())
+    history = net.fit(x, y, batch_size=8, epochs=8, verbose=0).history["loss"]
+    assert min(history[-2:]) < 0.7 * history[0]
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_other_shapes_build_and_run(name):
+    net = tiny(name, image_size=(33, 47), channels=1, num_classes=None)
+    x = np.zeros((1, 33, 47, 1), "float32")
+    assert output(net, x).shape[0] == 1
+    assert net.output.name.startswith("keras_tensor")
+    assert net.layers[-1].name == "features"
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_inner_maps_have_names(name):
+    net = tiny(name)
+    names = [f"stage{i}" for i in range(1, 6)] + ["features", "logits"]
+    inner = models.features(net, names)
+    maps = inner.predict(pixels(2), verbose=0)
+    assert [len(m) for m in maps] == [2] * 7
+    np.testing.assert_allclose(maps[-1], output(net, pixels(2)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_networks_take_raw_pixels_when_they_normalise(name):
+    plain, whole = tiny(name), tiny(name, normalize=((120, 110, 100), (50, 60, 70)))
+    whole.set_weights(plain.get_weights())
+    raw = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    wanted = output(plain, (raw - np.array([120, 110, 100])) / np.array([50, 60, 70]))
+    np.testing.assert_allclose(output(whole, raw), wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_mixed_precision_trains(name):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    net = tiny(name)
+    net.compile("sgd", losses.CrossEntropy())
+    loss = net.fit(pixels(), np.arange(4), verbose=0).history["loss"][0]
+    assert math.isfinite(loss)
+    assert {w.dtype for w in net.trainable_weights} == {"float32"}
+
+
+def test_two_networks_have_different_weights():
+    first, second = tiny("resnet18"), tiny("resnet18")
+    assert not np.array_equal(first.get_weights()[0], second.get_weights()[0])
+
+
+def test_the_same_seed_gives_the_same_weights():
+    nets = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        nets.append(tiny("resnet18").get_weights())
+    for a, b in zip(*nets, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_layers_of_one_shape_start_differently():
+    blocks = [w for w in tiny("resnet18").get_weights() if w.shape == (3, 3, 8, 8)]
+    assert len(blocks) > 2
+    assert not np.array_equal(blocks[0], blocks[1])
+
+
+def test_an_unknown_name_lists_near_ones():
+    with pytest.raises(ValueError, match="Received: 'resnet17'. Did you mean resnet1"):
+        models.build("resnet17")
+
+
+def test_an_unknown_argument_lists_near_ones():
+    with pytest.raises(ValueError, match="'num_class'. Did you mean num_classes"):
+        models.build("resnet18", num_class=3)
+
+
+def test_patterns_select_names():
+    assert models.list("vit_tiny*") == ["vit_tiny_16"]
+
+
+def test_fields_show_the_row():
+    fields = models.fields("mobilenet_v2_050")
+    assert fields["width"] == 0.5
+    assert fields["num_classes"] == 1000
+
+
+def test_an_unknown_inner_map_lists_the_known_ones():
+    with pytest.raises(ValueError, match="'stage9'. It has stage1, stage2"):
+        models.features(tiny("resnet18"), ["stage9"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"num_classes": 0}, "num_classes >= 1"),
+        ({"channels": 0}, "channels >= 1"),
+        ({"image_size": -3}, "image_size to be one or two positive"),
+        ({"stem": "tiny"}, 'stem must be "standard" or "small"'),
+        ({"normalize": ((1, 2), (1, 2))}, "one for each of the 3 channels"),
+    ],
+)
+def test_values_that_do_not_fit_are_named(changes, text):
+    with pytest.raises(ValueError, match=text):
+        tiny("resnet18", **changes)
+
+
+def test_transfer_replaces_a_head_of_other_classes():
+    source, target = tiny("resnet18"), tiny("resnet18", num_classes=7)
+    done = models.transfer(source, target)
+    assert done.new == ["logits"]
+    np.testing.assert_array_equal(source.get_weights()[0], target.get_weights()[0])
+
+
+def test_transfer_resizes_position_embeddings():
+    source, target = tiny("vit_tiny_16"), tiny("vit_tiny_16", image_size=48)
+    models.transfer(source, target)
+    kernel = lambda net: net.get_layer("logits").get_weights()[0]  # noqa: E731
+    np.testing.assert_array_equal(kernel(source), kernel(target))
+
+
+def test_transfer_refuses_another_network():
+    with pytest.raises(ValueError, match="are different networks"):
+        models.transfer(tiny("resnet18"), tiny("resnet50d"))

@@ -1,0 +1,152 @@
+"""SGD and AdamW against torch's own, and against their formulas."""
+
+import keras
+import numpy as np
+import pytest
+
+from kcv import kernels, optimizers
+from kcv.layers import Conv2D, Linear
+
+torch = pytest.importorskip("torch")
+
+
+def network():
+    x = keras.Input((6, 6, 2))
+    y = Conv2D(4, 3, padding=1)(x)
+    return keras.Model(x, Linear(3)(keras.layers.Flatten()(y)))
+
+
+def gradients(net, step):
+    rng = np.random.default_rng(step)
+    return [rng.normal(size=w.shape).astype("float32") for w in net.trainable_weights]
+
+
+def rate(step):
+    return [0.1, 0.3, 0.05, 0.2][step]
+
+
+def ours(make, steps=4):
+    """Return (start, end) weights after steps with a changing learning rate."""
+    keras.utils.set_random_seed(0)
+    net = network()
+    start = net.get_weights()
+    optimizer = make()
+    for step in range(steps):
+        optimizer.learning_rate = rate(step)
+        grads = [keras.ops.convert_to_tensor(g) for g in gradients(net, step)]
+        optimizer.apply(grads, net.trainable_weights)
+    return net, start
+
+
+def theirs(net, start, make, steps=4):
+    values = [torch.nn.Parameter(torch.tensor(w)) for w in start]
+    plain = [v for v in values if v.ndim > 1], [v for v in values if v.ndim == 1]
+    optimizer = make([{"params": plain[0]}, {"params": plain[1], "weight_decay": 0.0}])
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step)
+        for value, grad in zip(values, gradients(net, step), strict=True):
+            value.grad = torch.tensor(grad)
+        optimizer.step()
+    return [v.detach().numpy() for v in values]
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_is_that_of_torch(momentum, nesterov):
+    if nesterov and not momentum:
+        pytest.skip("torch knows no look-ahead without momentum")
+    net, start = ours(
+        lambda: optimizers.SGD(0.1, momentum, nesterov=nesterov, weight_decay=0.01)
+    )
+    wanted = theirs(
+        net,
+        start,
+        lambda groups: torch.optim.SGD(
+            groups, lr=0.1, momentum=momentum, nesterov=nesterov, weight_decay=0.01
+        ),
+    )
+    for a, b in zip(net.get_weights(), wanted, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_adamw_is_that_of_torch():
+    net, start = ours(lambda: optimizers.AdamW(0.1, 0.05))
+    wanted = theirs(net, start, lambda groups: torch.optim.AdamW(groups, weight_decay=0.05))
+    for a, b in zip(net.get_weights(), wanted, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+@pytest.mark.parametrize("make", [optimizers.SGD, optimizers.AdamW])
+def test_the_step_of_other_backends_is_the_same(make):
+    fused, _ = ours(lambda: make(0.1, weight_decay=0.01))
+    keras.utils.set_random_seed(0)
+    net, optimizer = network(), make(0.1, weight_decay=0.01)
+    for step in range(4):
+        optimizer.build(net.trainable_weights)
+        optimizer.learning_rate = rate(step)
+        for variable, grad in zip(net.trainable_weights, gradients(net, step), strict=True):
+            optimizer.update_step(keras.ops.convert_to_tensor(grad), variable, rate(step))
+        optimizer.iterations.assign_add(1)
+    for a, b in zip(net.get_weights(), fused.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_slots_are_stored_as_their_variables_are():
+    net, optimizer = network(), optimizers.AdamW()
+    optimizer.build(net.trainable_weights)
+    for slot, variable in zip(optimizer._momentums, net.trainable_weights, strict=True):
+        assert slot.value.stride() == variable.value.stride()
+
+
+def test_gradients_in_another_memory_order_are_copied():
+    net, optimizer = network(), optimizers.AdamW(0.1)
+    again, other = network(), optimizers.AdamW(0.1)
+    again.set_weights(net.get_weights())
+    grads = [torch.tensor(g) for g in gradients(net, 0)]
+    shuffled = [g if g.ndim == 1 else g.movedim(0, -1).contiguous().movedim(-1, 0) for g in grads]
+    optimizer.apply(grads, net.trainable_weights)
+    other.apply(shuffled, again.trainable_weights)
+    for a, b in zip(net.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("make", [optimizers.SGD, optimizers.AdamW])
+def test_an_optimizer_survives_its_config(make):
+    first = make(0.5, weight_decay=0.25, decay="all")
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(first))
+    assert type(again) is make
+    assert again.get_config() == first.get_config()
+
+
+def test_whole_numbers_are_learning_rates():
+    assert float(optimizers.SGD(1).learning_rate) == 1.0
+
+
+def test_decay_spares_norms_biases_and_positions():
+    names = {"kernel": (3, 3), "bias": (3,), "position": (1, 4, 3), "token": (1, 1, 3)}
+    chosen = [
+        name
+        for name, shape in names.items()
+        if optimizers.decays(keras.Variable(np.zeros(shape), name=name))
+    ]
+    assert chosen == ["kernel"]
+
+
+def test_errors_name_the_value():
+    with pytest.raises(ValueError, match="Received: decay='some'"):
+        optimizers.SGD(decay="some")
+    with pytest.raises(ValueError, match="no amsgrad"):
+        optimizers.AdamW(amsgrad=True)
+
+
+def test_keras_clips_before_the_step():
+    net, optimizer = network(), optimizers.SGD(1.0, 0.0, global_clipnorm=0.001)
+    before = net.get_weights()
+    optimizer.apply([torch.tensor(g) for g in gradients(net, 0)], net.trainable_weights)
+    moved = sum(((a - b) ** 2).sum() for a, b in zip(before, net.get_weights(), strict=True))
+    assert np.sqrt(moved) == pytest.approx(0.001, rel=1e-2)
+
+
+def test_torch_is_the_backend_of_this_file():
+    assert kernels.TORCH

@@ -1,0 +1,108 @@
+"""One seed, one run; and no TensorFlow for it."""
+
+import os
+import random
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kcv import seeding
+
+
+def _draws():
+    keras_draw = ops.convert_to_numpy(keras.random.uniform((2,)))
+    layer = keras.layers.Dense(2)
+    layer.build((None, 3))
+    dropped = keras.layers.Dropout(0.5)(ops.ones((4, 4)), training=True)
+    weights = ops.convert_to_numpy(layer.kernel)
+    arrays = [keras_draw, weights, ops.convert_to_numpy(dropped)]
+    return [random.random(), np.random.rand(), *np.concatenate([a.ravel() for a in arrays])]
+
+
+def test_same_seed_gives_the_same_numbers_everywhere():
+    seeding.set_seed(7)
+    first = _draws()
+    keras.random.uniform((3,))
+    seeding.set_seed(7)
+    assert _draws() == first
+
+
+def test_other_seed_gives_other_numbers():
+    seeding.set_seed(7)
+    first = _draws()
+    seeding.set_seed(8)
+    assert _draws()[:4] != first[:4]
+
+
+def _train(seed):
+    seeding.set_seed(seed)
+    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    model.compile("adam", "mse")
+    x = np.random.rand(32, 3)
+    losses = model.fit(x, x[:, :1], epochs=2, batch_size=8, verbose=0).history["loss"]
+    return losses + [v for w in model.get_weights() for v in w.ravel()]
+
+
+def test_same_seed_gives_the_same_run():
+    assert _train(3) == _train(3)
+    assert _train(3) != _train(4)
+
+
+def test_epoch_seed_does_not_depend_on_what_came_before():
+    seeding.seed_epoch(1, 5)
+    first = _draws()
+    seeding.seed_epoch(1, 4)
+    random.random()
+    seeding.seed_epoch(1, 5)
+    assert _draws() == first
+
+
+def test_derived_seeds_do_not_collide_along_diagonals():
+    seeds = {seeding.derive(seed, epoch) for seed in range(50) for epoch in range(50)}
+    assert len(seeds) == 2500
+    assert max(seeds) < 2**32
+    assert seeding.derive(1, 12) != seeding.derive(11, 2)
+
+
+def test_tensorflow_is_not_imported(tmp_path):
+    package = tmp_path / "tensorflow"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('tensorflow was imported')")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from kcv import seeding;"
+    code += "seeding.set_seed(1); seeding.seed_epoch(1, 2)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_tensorflow_is_seeded_if_it_is_there_already(tmp_path, monkeypatch):
+    (tmp_path / "tensorflow.py").write_text(
+        "class random:\n    seed = None\n"
+        "    @classmethod\n    def set_seed(cls, seed):\n        cls.seed = seed\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    tensorflow = __import__("tensorflow")
+    seeding.set_seed(9)
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    assert tensorflow.random.seed == 9
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1", None])
+def test_seed_out_of_range_is_refused(seed):
+    with pytest.raises(ValueError) as error:
+        seeding.set_seed(seed)
+    expected = f"Seeding needs an integer 0 <= seed < 2**32. Received: seed={seed}."
+    assert str(error.value) == expected
+
+
+def test_epoch_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"0 <= epoch < 2\*\*32. Received: epoch=-1."):
+        seeding.seed_epoch(0, -1)
