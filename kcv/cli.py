@@ -32,9 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--data", help="what to score on; by default the run's own test part")
     test.add_argument("--split", default="test", help="test, val, train or all")
     test.add_argument("--out", help="also write the figures to this JSON file")
-    _predict_options(
-        _verb(verbs, "predict", "classify images", _predict, EXAMPLES["predict"])
-    )
+    _predict_options(_verb(verbs, "predict", "classify images", _predict, EXAMPLES["predict"]))
     names = _verb(verbs, "list", "list the networks", _list, EXAMPLES["list"])
     names.add_argument("pattern", nargs="?", default="*", help="shell pattern")
     show = _verb(verbs, "show", "print a recipe as TOML", _show, EXAMPLES["show"])

@@ -176,3 +176,60 @@ class AdamW(_TorchMath, keras.optimizers.AdamW):
             (self.beta_1, self.beta_2, self.epsilon),
             [self._rate(v) for v in variables],
         )
+
+
+@keras.saving.register_keras_serializable("kcv")
+class RMSprop(_TorchMath, keras.optimizers.RMSprop):
+    """RMSprop with momentum, as `torch.optim.RMSprop` computes it: epsilon outside the root.
+
+    Args:
+        learning_rate: a number or a schedule.
+        rho: share of the running mean of squared gradients that is kept.
+        momentum: share of the last step that goes on.
+        epsilon: added to the root. TensorFlow adds it under the root: its 1e-3 is 0.0316 here.
+        weight_decay: added to the gradient as `weight_decay * weight` (coupled, L2).
+        decay, **kwargs: as in `SGD`.
+
+    Raises:
+        ValueError: if `centered` is asked for.
+
+    Source: Tieleman and Hinton 2012, lecture 6.5 of Neural Networks for Machine Learning.
+    """
+
+    def __init__(
+        self, learning_rate=0.01, rho=0.9, momentum=0.9, epsilon=1e-8, decay="weights", **kwargs
+    ):
+        if kwargs.pop("centered", False):
+            raise ValueError(
+                "RMSprop of kcv has no centered form. Use keras.optimizers.RMSprop for it."
+            )
+        if isinstance(learning_rate, int):
+            learning_rate = float(learning_rate)
+        super().__init__(learning_rate, rho, float(momentum), epsilon, **kwargs)
+        self._set_decay(decay)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        kernels.match_layout(self._velocities, variables)
+        if self.momentum:
+            kernels.match_layout(self._momentums, variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = ops.cast(learning_rate, variable.dtype)
+        step = ops.cast(gradient, variable.dtype) + self._rate(variable) * variable
+        index = self._get_variable_index(variable)
+        square = self._velocities[index]
+        self.assign(square, self.rho * square + (1 - self.rho) * ops.square(step))
+        step = step / (ops.sqrt(square) + self.epsilon)
+        if self.momentum:
+            buffer = self._momentums[index]
+            self.assign(buffer, self.momentum * buffer + step)
+            step = buffer
+        self.assign_sub(variable, rate * step)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # the grouped step of Keras' torch RMSprop has the other mathematics
+        for grad, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(grad, variable, learning_rate)

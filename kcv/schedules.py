@@ -10,12 +10,13 @@ warmup included.
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
 from keras import ops
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 PACKAGE = "kcv"
 
 
@@ -37,7 +38,8 @@ class Warmup(Schedule):
     """
 
     def __init__(self, schedule, steps, start=0.0):
-        _need(isinstance(schedule, Schedule), "Warmup", "a Keras schedule", schedule=schedule)
+        known = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
+        _need(known, "Warmup", "a Keras schedule", schedule=schedule)
         _need(steps >= 1, "Warmup", "steps >= 1", steps=steps)
         _need(0 <= start <= 1, "Warmup", "0 <= start <= 1", start=start)
         self.schedule = schedule
@@ -137,7 +139,8 @@ def step(
 
     Args:
         base: rate before the first boundary, > 0.
-        boundaries: steps that are the first with a new rate, increasing, all > `warmup`.
+        boundaries: steps that are the first with a new rate, increasing, all > `warmup`; may be
+            empty.
         factor: 0 < factor <= 1.
         warmup: steps of linear warmup.
         warmup_start: first rate as a share of `base`, 0 to 1.
@@ -149,7 +152,9 @@ def step(
     _need(0 < factor <= 1, "step", "0 < factor <= 1", factor=factor)
     edges = list(boundaries)
     rising = all(low < high for low, high in zip([warmup, *edges], edges, strict=False))
-    _need(rising and edges, "step", "increasing boundaries > warmup", boundaries=boundaries)
+    _need(rising, "step", "increasing boundaries > warmup", boundaries=boundaries)
+    if not edges:
+        return constant(base, warmup, warmup_start)
     # Keras keeps the old rate at the boundary itself, hence one less
     keras_edges = [int(edge) - warmup - 1 for edge in edges]
     rates = [base * factor**n for n in range(len(edges) + 1)]

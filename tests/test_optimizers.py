@@ -56,9 +56,7 @@ def theirs(net, start, make, steps=4):
 def test_sgd_is_that_of_torch(momentum, nesterov):
     if nesterov and not momentum:
         pytest.skip("torch knows no look-ahead without momentum")
-    net, start = ours(
-        lambda: optimizers.SGD(0.1, momentum, nesterov=nesterov, weight_decay=0.01)
-    )
+    net, start = ours(lambda: optimizers.SGD(0.1, momentum, nesterov=nesterov, weight_decay=0.01))
     wanted = theirs(
         net,
         start,
@@ -75,6 +73,19 @@ def test_adamw_is_that_of_torch():
     wanted = theirs(net, start, lambda groups: torch.optim.AdamW(groups, weight_decay=0.05))
     for a, b in zip(net.get_weights(), wanted, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rmsprop_is_that_of_torch(momentum):
+    options = {"momentum": momentum, "weight_decay": 0.01}
+    net, start = ours(lambda: optimizers.RMSprop(0.1, epsilon=0.03, **options))
+    wanted = theirs(
+        net,
+        start,
+        lambda groups: torch.optim.RMSprop(groups, lr=0.1, alpha=0.9, eps=0.03, **options),
+    )
+    for a, b in zip(net.get_weights(), wanted, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 @pytest.mark.parametrize("make", [optimizers.SGD, optimizers.AdamW])
@@ -111,7 +122,7 @@ def test_gradients_in_another_memory_order_are_copied():
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("make", [optimizers.SGD, optimizers.AdamW])
+@pytest.mark.parametrize("make", [optimizers.SGD, optimizers.AdamW, optimizers.RMSprop])
 def test_an_optimizer_survives_its_config(make):
     first = make(0.5, weight_decay=0.25, decay="all")
     again = keras.optimizers.deserialize(keras.optimizers.serialize(first))
@@ -138,6 +149,8 @@ def test_errors_name_the_value():
         optimizers.SGD(decay="some")
     with pytest.raises(ValueError, match="no amsgrad"):
         optimizers.AdamW(amsgrad=True)
+    with pytest.raises(ValueError, match="no centered form"):
+        optimizers.RMSprop(centered=True)
 
 
 def test_keras_clips_before_the_step():

@@ -89,9 +89,9 @@ class EarlyStopping(RunCallback):
 
     def on_train_end(self, logs=None):
         if self.restore_best:
-            self.restore()
+            self.go_back()
 
-    def restore(self) -> None:
+    def go_back(self) -> None:
         """Put the weights of the best epoch into the model (and the average); nothing if none."""
         if self._weights is None:
             return

@@ -128,11 +128,8 @@ class EMA(RunCallback):
     def restore(self) -> None:
         """Put back the weights of training and let go of the model, if anything is left to do.
 
-        Needed only after a second Ctrl-C in the moment in which the first one is dealt with, and on
-        JAX after another callback has raised in `evaluate` or `predict`: Keras has the weights then
-        outside of the model, with this callback or without.
+        Needed only after a second Ctrl-C in the moment in which the first one is dealt with.
         """
-        _ = self.model  # on JAX, asking for the model brings them back
         self._put_back()
         for name in list(self._around):
             self._end(name)
@@ -172,11 +169,10 @@ class EMA(RunCallback):
         ]
         try:
             outputs, after = step((*given, *state[2:]), iterator)
-        except BaseException:
-            # Keras has taken the values out of the variables and would lose them
+        finally:
+            # Keras has taken the values out of the model; after an exception they would be lost
             for variables, values in zip(groups, state, strict=False):
                 weights.assign(variables, values)
-            raise
         kept = [
             [x if id(v) in own else new for v, x, new in zip(vs, xs, news, strict=True)]
             for vs, xs, news in zip(groups, state, after, strict=False)

@@ -39,7 +39,7 @@ def reestimate(model, data, batches: int | None = None, batch_size: int = 128) -
     try:
         for variable in measured:
             # the first batch takes all the weight, but 0 * NaN would stay NaN
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(ops.zeros_like(variable.value))
         return _pass(model, layers, _inputs(data, batches, batch_size))
     except BaseException:
         weights.assign(measured, old)

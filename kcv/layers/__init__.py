@@ -8,15 +8,23 @@ from kcv.layers.attention import Attention, mlp, transformer_encoder
 from kcv.layers.conv import Conv2D, DepthwiseConv2D, activate, conv_norm
 from kcv.layers.drop_path import DropPath, drop_path, drop_path_rates
 from kcv.layers.gates import squeeze_excite
-from kcv.layers.head import classify, image_input, is_small, tap
+from kcv.layers.fire import fire
+from kcv.layers.head import classify, fewer_halvings, image_input, is_small, tap
+from kcv.layers.inception import AuxiliaryLogits, inception_branch
 from kcv.layers.layer_scale import LayerScale
 from kcv.layers.linear import Linear
+from kcv.layers.lrn import LocalResponseNorm
+from kcv.layers.merge import patch_merging
 from kcv.layers.norm import BatchNorm
 from kcv.layers.pool import AvgPool2D, MaxPool2D
+from kcv.layers.separable import depthwise_separable, grouped_conv, spatially_separable
+from kcv.layers.shuffle import channel_shuffle
 from kcv.layers.tokens import ClassToken, PositionEmbedding, patch_embed, resize_positions
+from kcv.layers.window import WindowAttention
 
 __all__ = [
     "Attention",
+    "AuxiliaryLogits",
     "AvgPool2D",
     "BatchNorm",
     "ClassToken",
@@ -25,18 +33,28 @@ __all__ = [
     "DropPath",
     "LayerScale",
     "Linear",
+    "LocalResponseNorm",
     "MaxPool2D",
     "PositionEmbedding",
+    "WindowAttention",
     "activate",
+    "channel_shuffle",
     "classify",
     "conv_norm",
+    "depthwise_separable",
     "drop_path",
     "drop_path_rates",
+    "fewer_halvings",
+    "fire",
+    "grouped_conv",
     "image_input",
+    "inception_branch",
     "is_small",
     "mlp",
     "patch_embed",
+    "patch_merging",
     "resize_positions",
+    "spatially_separable",
     "squeeze_excite",
     "tap",
     "transformer_encoder",

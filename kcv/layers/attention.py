@@ -47,7 +47,11 @@ class Attention(keras.layers.Layer):
                 f"Received: num_heads={self.num_heads}, channels={width}."
             )
         make = lambda units, bias, name: Linear(  # noqa: E731
-            units, use_bias=bias, kernel_initializer=fresh(SMALL_NORMAL), dtype=self.dtype_policy, name=name
+            units,
+            use_bias=bias,
+            kernel_initializer=fresh(SMALL_NORMAL),
+            dtype=self.dtype_policy,
+            name=name,
         )
         self.qkv = make(3 * width, self.qkv_bias, "qkv")
         self.proj = make(width, True, "proj")

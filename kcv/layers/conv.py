@@ -162,7 +162,12 @@ def conv_norm(
         )
     else:
         layer = Conv2D(
-            width, kernel, stride, padding, groups=groups, use_bias=False, kernel_initializer=fresh(init)
+            width,
+            kernel,
+            stride,
+            padding,
+            groups=groups,
+            use_bias=False,
+            kernel_initializer=fresh(init),
         )
     return activate(norm()(layer(x)), act)
-

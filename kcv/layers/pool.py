@@ -53,9 +53,7 @@ class MaxPool2D(_Pool2D):
     """
 
     def call(self, inputs):
-        return kernels.max_pool2d(
-            inputs, self.pool_size, self.strides, self.padding, self.ceil
-        )
+        return kernels.max_pool2d(inputs, self.pool_size, self.strides, self.padding, self.ceil)
 
 
 @keras.saving.register_keras_serializable("kcv")

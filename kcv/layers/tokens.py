@@ -61,7 +61,9 @@ class PositionEmbedding(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = (1, *input_shape[1:])
-        self.position = self.add_weight(shape=shape, initializer=fresh(SMALL_NORMAL), name="position")
+        self.position = self.add_weight(
+            shape=shape, initializer=fresh(SMALL_NORMAL), name="position"
+        )
 
     def call(self, inputs):
         return inputs + ops.cast(self.position, inputs.dtype)

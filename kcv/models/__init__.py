@@ -11,11 +11,45 @@ import keras
 
 from kcv.engine import Model
 from kcv.layers import PositionEmbedding, resize_positions
-from kcv.models import mobilenet_v2, resnet, vit
+from kcv.models import (
+    alexnet,
+    convnext,
+    efficientnet,
+    googlenet,
+    inception_v3,
+    lenet,
+    mnasnet,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    nasnet,
+    resnet,
+    shufflenet_v1,
+    shufflenet_v2,
+    squeezenet,
+    swin,
+    vgg,
+    vit,
+)
 
 VARIANTS = {
-    **resnet.VARIANTS,
+    **alexnet.VARIANTS,
+    **convnext.VARIANTS,
+    **efficientnet.VARIANTS,
+    **googlenet.VARIANTS,
+    **inception_v3.VARIANTS,
+    **lenet.VARIANTS,
+    **mnasnet.VARIANTS,
+    **mobilenet_v1.VARIANTS,
     **mobilenet_v2.VARIANTS,
+    **mobilenet_v3.VARIANTS,
+    **nasnet.VARIANTS,
+    **resnet.VARIANTS,
+    **shufflenet_v1.VARIANTS,
+    **shufflenet_v2.VARIANTS,
+    **squeezenet.VARIANTS,
+    **swin.VARIANTS,
+    **vgg.VARIANTS,
     **vit.VARIANTS,
 }
 
@@ -71,8 +105,7 @@ def build(name: str, **changes) -> Model:
         if key not in known and key != "name":
             near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or sorted(known)
             raise ValueError(
-                f"{name} has no such argument. Received: {key!r}. "
-                f"Did you mean {', '.join(near)}?"
+                f"{name} has no such argument. Received: {key!r}. Did you mean {', '.join(near)}?"
             )
     return row(**{"name": name, **changes})
 

@@ -40,8 +40,8 @@ class Design(NamedTuple):
     dropout_from: int
 
 
-# the paper's; its biases of 1 keep the ReLUs of the layers above in their linear part at the start
-GAUSS = keras.initializers.RandomNormal(stddev=0.01, seed=0)
+HE = keras.initializers.HeNormal(seed=0)
+GAUSS = keras.initializers.RandomNormal(stddev=0.01, seed=0)  # the paper's
 DESIGNS = {
     "one_tower": Design(
         convs=(
@@ -51,7 +51,7 @@ DESIGNS = {
             Conv(256, 3),
             Conv(256, 3, pool=True),
         ),
-        init=keras.initializers.HeNormal(seed=0),
+        init=HE,
         bias=0.0,
         dropout_from=0,
     ),
@@ -70,17 +70,29 @@ DESIGNS = {
 }
 
 
-def _conv(x, row: Conv, width: int, init, stride: int = 1):
+def _small(design: Design) -> Design:
+    """Return the design for small images: 3x3 first, weights by He's rule, no biases of 1.
+
+    The paper's start is made for its widths: a small network on it stands still, its signal lost
+    beside the biases.
+    """
+    convs = [row._replace(bias=0.0) for row in design.convs]
+    convs[0] = convs[0]._replace(kernel=3)
+    return design._replace(convs=tuple(convs), init=HE, bias=0.0)
+
+
+def _conv(x, row: Conv, width: int, init):
     """Convolve, ReLU, and normalise over channels if the row says so.
 
-    The first convolution of 11 pixels has padding 2: 224 pixels give the 55 of the paper, which
-    come from 227 without padding.
+    The 11x11 steps by 4 and is padded by 2: 224 pixels give the 55 of the paper, which come from
+    227 without padding.
     """
+    stride, padding = (4, 2) if row.kernel == 11 else (1, row.kernel // 2)
     x = Conv2D(
         width,
         row.kernel,
         stride,
-        padding=2 if stride == 4 else row.kernel // 2,
+        padding,
         groups=row.groups,
         kernel_initializer=fresh(init),
         bias_initializer=keras.initializers.Constant(row.bias),
@@ -114,6 +126,8 @@ def alexnet(
 ) -> Model:
     """Build AlexNet: images `(B, H, W, channels)` to logits `(B, num_classes)`.
 
+    `stage1` to `stage5` are the outputs of the five convolutions, before pooling.
+
     Args:
         num_classes: classes, or None for the feature map `(B, H/32 - 1, W/32 - 1, 256)`.
         image_size: pixels, a number or (height, width), from 63 on; the feature map is averaged
@@ -121,7 +135,8 @@ def alexnet(
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"`, or `"small"` for images of 64 pixels or less, from 15 on: the first
-            convolution is a 3x3 of stride 1, and a feature map below 6x6 stays as small as it is.
+            convolution is a 3x3 of stride 1, a feature map below 6x6 stays as small as it is, and
+            weights start by He's rule in both designs.
         design: `"one_tower"` (2014) or `"two_towers"` (2012).
         width: multiplier of the convolutions' channels.
         dense_width: units of the two hidden dense layers.
@@ -132,15 +147,12 @@ def alexnet(
     """
     if design not in DESIGNS:
         raise ValueError(f"design must be one of {', '.join(DESIGNS)}. Received: {design!r}.")
-    plan, small = DESIGNS[design], is_small(stem)
+    small = is_small(stem)
+    plan = _small(DESIGNS[design]) if small else DESIGNS[design]
     image, x = image_input(image_size, channels, normalize)
-    level = 1
-    for index, row in enumerate(plan.convs):
-        stride = 4 if index == 0 and not small else 1
-        row = row._replace(kernel=3) if index == 0 and small else row
-        x = _conv(x, row, round(row.width * width / 2) * 2, plan.init, stride)
-        if row.pool:
-            x, level = MaxPool2D(3, 2)(tap(x, f"stage{level}")), level + 1
+    for stage, row in enumerate(plan.convs, start=1):
+        x = tap(_conv(x, row, round(row.width * width / 2) * 2, plan.init), f"stage{stage}")
+        x = MaxPool2D(3, 2)(x) if row.pool else x
     x = tap(x, "features")
     if num_classes is not None:
         x = pool_to(x, *(min(6, n) if small else 6 for n in x.shape[1:3]))

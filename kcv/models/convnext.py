@@ -94,8 +94,8 @@ def convnext(
         if stage:
             x = _patches(norm()(x), width * 2**stage, 2)
         for _ in range(depth):
-            block = {"layer_scale": layer_scale, "rate": next(rates), "epsilon": ln_epsilon}
-            x = convnext_block(x, kernel, **block)
+            rate = next(rates)
+            x = convnext_block(x, kernel, layer_scale=layer_scale, rate=rate, epsilon=ln_epsilon)
         x = tap(x, f"stage{stage + 2}")
     x = tap(x, "features")
     if num_classes is not None:

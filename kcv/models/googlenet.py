@@ -111,7 +111,7 @@ def googlenet(
         width: multiplier of all channels.
         branch_kernel: window of the third branch, 3 (torchvision) or 5 (paper).
         aux: adds the auxiliary classifiers of training: the outputs are then `[logits,
-            logits_aux1, logits_aux2]`.
+            logits_aux1, logits_aux2]`. There are none on a feature map (`num_classes=None`).
         dropout, aux_dropout: rates before the last layer of the main and auxiliary classifiers.
         bn_momentum, bn_epsilon: of the batch normalisations.
     """

@@ -136,7 +136,7 @@ def inception_v3(
             padding at the start and one pooling less, so that the feature map is at stride 8.
         width: multiplier of all channels.
         aux: adds the auxiliary classifier of training: the outputs are then `[logits,
-            logits_aux1]`.
+            logits_aux1]`. There is none on a feature map (`num_classes=None`).
         dropout: rate before the main classifier.
         bn_momentum, bn_epsilon: of the batch normalisations.
     """

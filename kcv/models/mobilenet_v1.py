@@ -9,20 +9,11 @@ from functools import partial
 
 from kcv.engine import Model
 from kcv.layers import BatchNorm, classify, conv_norm, image_input, is_small, tap
+from kcv.layers.separable import depthwise_separable
 from kcv.models.mobilenet_v2 import HEAD_INIT, round_width
 
 # width, depth, stride of the first block (table 1 of the paper)
 STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
-
-
-def depthwise_separable(x, width: int, stride: int = 1, kernel: int = 3, conv=conv_norm):
-    """Filter each channel alone, then mix the channels with 1x1; both with an activation.
-
-    `(B, H, W, C) -> (B, H / stride, W / stride, width)`. `conv` is `conv_norm` with the network's
-    settings.
-    """
-    x = conv(x, x.shape[-1], kernel, stride, groups=x.shape[-1])
-    return conv(x, width, 1)
 
 
 def mobilenet_v1(
@@ -58,7 +49,8 @@ def mobilenet_v1(
         ValueError: if `padding` is neither word.
     """
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
-    conv = partial(conv_norm, norm=norm, act="relu6", padding=conv_padding(padding))
+    pad = conv_padding(padding)
+    conv = partial(conv_norm, norm=norm, act="relu6", padding=pad)
     image, x = image_input(image_size, channels, normalize)
     small = is_small(stem)
     x = conv(x, round_width(32 * width), 3, 1 if small else 2)
@@ -69,7 +61,7 @@ def mobilenet_v1(
         stride = 1 if small and level == 2 else stride
         for block in range(math.ceil(blocks * depth)):
             first = stride if block == 0 else 1
-            x = depthwise_separable(x, round_width(base * width), first, conv=conv)
+            x = depthwise_separable(x, round_width(base * width), 3, first, padding=pad, conv=conv)
     x = tap(tap(x, f"stage{level}"), "features")
     return Model(image, classify(x, num_classes, dropout, HEAD_INIT), name=name)
 
@@ -81,9 +73,7 @@ def conv_padding(padding: str) -> str | None:
         ValueError: for any other word.
     """
     if padding not in ("symmetric", "same"):
-        raise ValueError(
-            f'padding must be "symmetric" or "same". Received: padding={padding!r}.'
-        )
+        raise ValueError(f'padding must be "symmetric" or "same". Received: padding={padding!r}.')
     return "same" if padding == "same" else None
 
 

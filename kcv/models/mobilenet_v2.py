@@ -10,7 +10,7 @@ from functools import partial
 import keras
 
 from kcv.engine import Model
-from kcv.layers import BatchNorm, classify, conv_norm, image_input, is_small, tap
+from kcv.layers import BatchNorm, classify, conv_norm, fewer_halvings, image_input, tap
 
 # expansion, width, depth, stride of the first block (table 2 of the paper)
 STAGES = (
@@ -67,8 +67,8 @@ def mobilenet_v2(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"` halves the image five times; `"small"` only three times, for images of
-            64 pixels or less.
+        stem: `"standard"` halves the image five times, `"medium"` four and `"small"` three times,
+            for images of 64 pixels or less.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
         bn_momentum, bn_epsilon: of the batch normalisations.
@@ -76,13 +76,13 @@ def mobilenet_v2(
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm, act="relu6")
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    import os; ENV=os.environ.get("MB","11"); x = conv(x, round_width(32 * width), 3, int(ENV[0]) if small else 2)
+    fewer = fewer_halvings(stem)
+    x = conv(x, round_width(32 * width), 3, 1 if fewer else 2)
     level = 1
     for index, (expansion, base, blocks, stride) in enumerate(STAGES):
         if stride == 2:
             x, level = tap(x, f"stage{level}"), level + 1
-        stride = int((ENV+"222212"[len(ENV)-1:])[index]) if small and index>0 else stride
+        stride = 1 if fewer == 2 and index == 1 else stride
         for block in range(math.ceil(blocks * depth)):
             first = stride if block == 0 else 1
             x = inverted_residual(x, round_width(base * width), first, expansion, conv)

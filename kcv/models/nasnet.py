@@ -137,8 +137,7 @@ def nasnet(
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"`, or `"small"` for images of 64 pixels or less: a 3x3 of stride 1 and no
-            reduction cells before the first stage, the paper's network for CIFAR; it has no
-            `stage2`.
+            reduction cells before the first stage, the paper's network for CIFAR.
         penultimate: channels of the feature map, 24 times those of a branch of the first stage.
         depth: normal cells in each of the three stages.
         stem_width: channels of the first convolution.
@@ -158,7 +157,9 @@ def nasnet(
     stride, padding = (1, 1) if small else (2, 0)
     x = norm()(plain_conv(x, round(stem_width * width), 3, stride, padding=padding))
     x, previous = tap(x, "stage1"), None
-    if not small:
+    if small:
+        x = tap(x, "stage2")
+    else:
         y = tap(reduction_cell(x, None, base // 4, rate=next(rates), norm=norm), "stage2")
         x, previous = reduction_cell(y, x, base // 2, rate=next(rates), norm=norm), y
     for stage in range(3):

@@ -19,8 +19,8 @@ from kcv.layers import (
     conv_norm,
     drop_path,
     drop_path_rates,
+    fewer_halvings,
     image_input,
-    is_small,
     squeeze_excite,
     tap,
 )
@@ -91,12 +91,12 @@ def zero_pad(x, width: int, stride: int, conv=None):
 SHORTCUTS = {"project": project, "pool_project": pool_project, "zero_pad": zero_pad}
 
 
-def _stem(x, stem: str, deep: bool, conv):
+def _stem(x, width: int, fewer: int, deep: bool, conv):
     """Return the network's first feature map; `deep` takes three 3x3 for the 7x7 (C and D)."""
-    stride = 1 if is_small(stem) else 2
+    stride = 1 if fewer else 2
     if deep:
-        return conv(conv(conv(x, 32, 3, stride), 32), 64)
-    return conv(x, 64, 3 if stride == 1 else 7, stride)
+        return conv(conv(conv(x, width // 2, 3, stride), width // 2), width)
+    return conv(x, width, 3 if fewer else 7, stride)
 
 
 def resnet(
@@ -127,8 +127,8 @@ def resnet(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: a 3x3 of stride 1
-            without pooling.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, a 3x3 of stride 1 before
+            the pooling, or `"small"`, without the pooling too.
         block: `"basic"` or `"bottleneck"`.
         depths: blocks in each stage.
         width: multiplier of all channels.
@@ -144,8 +144,9 @@ def resnet(
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm)
     image, x = image_input(image_size, channels, normalize)
-    x = tap(_stem(x, stem, deep_stem, conv), "stage1")
-    if not is_small(stem):
+    fewer = fewer_halvings(stem)
+    x = tap(_stem(x, round(64 * width), fewer, deep_stem, conv), "stage1")
+    if fewer < 2:
         x = MaxPool2D(3, 2, 1)(x)
     rates = iter(drop_path_rates(drop_rate, sum(depths)))
     for stage, depth in enumerate(depths):

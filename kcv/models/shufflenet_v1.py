@@ -101,4 +101,10 @@ def shufflenet_v1(
     return Model(image, x, name=name)
 
 
-VARIANTS = {f"shufflenet_v1_g{groups}": partial(shufflenet_v1, groups=groups) for groups in WIDTHS}
+VARIANTS = {
+    "shufflenet_v1_g1": partial(shufflenet_v1, groups=1),
+    "shufflenet_v1_g2": partial(shufflenet_v1, groups=2),
+    "shufflenet_v1_g3": partial(shufflenet_v1, groups=3),
+    "shufflenet_v1_g4": partial(shufflenet_v1, groups=4),
+    "shufflenet_v1_g8": partial(shufflenet_v1, groups=8),
+}

@@ -61,7 +61,15 @@ def shufflenet_v2(
         width: multiplier of `widths`, rounded to even numbers.
         dropout: rate before the classifier.
         bn_momentum, bn_epsilon: of the batch normalisations.
+
+    Raises:
+        ValueError: if there are not as many `depths` as `widths`.
     """
+    if len(widths) != len(depths):
+        raise ValueError(
+            "ShuffleNetV2 needs a width and a depth for each stage. "
+            f"Received: widths={widths}, depths={depths}."
+        )
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm)
     image, x = image_input(image_size, channels, normalize)

@@ -14,12 +14,15 @@ from kcv.layers.fire import fire
 
 
 def _score(x, num_classes: int, dropout: float):
-    """Score the classes at every pixel, ReLU, average: `(B, H, W, C) -> (B, num_classes)`."""
+    """Score the classes at every pixel, ReLU, average: `(B, H, W, C) -> (B, num_classes)`.
+
+    The scores of the pixels, `logits_map`, show where each class is seen.
+    """
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
     init = keras.initializers.RandomNormal(stddev=0.01)
-    x = activate(Conv2D(num_classes, 1, kernel_initializer=init)(x), "relu")
-    return keras.layers.GlobalAveragePooling2D(name="logits")(x)
+    x = Conv2D(num_classes, 1, kernel_initializer=init, name="logits_map")(x)
+    return keras.layers.GlobalAveragePooling2D(name="logits")(activate(x, "relu"))
 
 
 def squeezenet(

@@ -92,8 +92,14 @@ def swin(
         ln_epsilon: of the layer normalisations.
 
     Raises:
-        ValueError: if the heads do not divide the channels, or the image is smaller than a patch.
+        ValueError: if the heads do not divide the channels, there are not as many `num_heads` as
+            `depths`, or the image is smaller than a patch.
     """
+    if len(depths) != len(num_heads):
+        raise ValueError(
+            "Swin needs one number of heads for each stage. "
+            f"Received: depths={depths}, num_heads={num_heads}."
+        )
     small = is_small(stem)
     if small:
         patch, window = max(1, patch // 2), (window + 1) // 2

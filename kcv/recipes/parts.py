@@ -35,7 +35,17 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
     rate = make_schedule(recipe, steps_per_epoch)
     clip = {"global_clipnorm": recipe.clip_norm} if recipe.clip_norm else {}
     if recipe.optimizer == "adamw":
-        return optimizers.AdamW(rate, recipe.weight_decay, beta_1=recipe.momentum, **clip)
+        return optimizers.AdamW(
+            rate, recipe.weight_decay, beta_1=recipe.momentum, epsilon=recipe.epsilon, **clip
+        )
+    if recipe.optimizer == "rmsprop":
+        return optimizers.RMSprop(
+            rate,
+            momentum=recipe.momentum,
+            epsilon=recipe.epsilon,
+            weight_decay=recipe.weight_decay,
+            **clip,
+        )
     return optimizers.SGD(
         rate, recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay, **clip
     )

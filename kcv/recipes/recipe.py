@@ -8,7 +8,7 @@ from typing import Any
 
 import tomli_w
 
-OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("one_cycle", "cosine", "step", "exponential", "polynomial", "constant")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -19,8 +19,8 @@ class Recipe:
 
     Attributes:
         model: a name of `kcv.models.list()`.
-        stem: `"standard"` or `"small"` (keeps early resolution; for images of 64 pixels or less);
-            `"auto"` chooses by the image size.
+        stem: `"standard"`, or `"medium"` or `"small"` where the network has them: one or two
+            halvings fewer keep early resolution, for images of 64 pixels or less.
         data: what `kcv.data.load` takes.
         image_size: pixels on each side; 0 takes the data's own.
         channels: 1 or 3; 0 takes the data's own.
@@ -29,15 +29,20 @@ class Recipe:
         batch_size: images in a step.
         workers: processes that load images; 0 loads in the training process.
         epochs: passes over the training images.
-        optimizer: `"sgd"` or `"adamw"`, both with PyTorch's mathematics.
+        optimizer: `"sgd"`, `"adamw"` or `"rmsprop"`, all with PyTorch's mathematics.
         learning_rate: highest rate, for a batch of `base_batch` images.
         base_batch: the batch that `learning_rate` was tuned for; another `batch_size` scales it in
             proportion (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
-        momentum: of SGD (with Nesterov's look-ahead where `nesterov`); first beta of AdamW.
-        weight_decay: coupled for SGD, decoupled for AdamW; norms, biases and position embeddings
-            are spared.
+        momentum: of SGD (with Nesterov's look-ahead where `nesterov`) and RMSprop; first beta of
+            AdamW.
+        epsilon: of AdamW and RMSprop.
+        weight_decay: coupled for SGD and RMSprop, decoupled for AdamW; norms, biases and position
+            embeddings are spared.
         clip_norm: largest norm of all gradients together, 0 for no limit.
         label_smoothing: share of a label spread over all classes.
+        mixup, cutmix: alpha of the Beta distribution that mixes pairs of images (Zhang et al.
+            2017, https://arxiv.org/abs/1710.09412) or pastes one into another (Yun et al. 2019,
+            https://arxiv.org/abs/1905.04899), 0 for never; with both, each batch draws one.
         schedule: how the rate falls: `"one_cycle"`, `"cosine"`, `"step"`, `"exponential"`,
             `"polynomial"`, `"constant"`.
         warmup_epochs: epochs (or parts of one) over which the rate first rises.
@@ -57,7 +62,7 @@ class Recipe:
     """
 
     model: str
-    stem: str = "auto"
+    stem: str = "standard"
     data: str = "fashion_mini"
     image_size: int = 0
     channels: int = 0
@@ -71,9 +76,12 @@ class Recipe:
     base_batch: int = 128
     momentum: float = 0.9
     nesterov: bool = True
+    epsilon: float = 1e-8
     weight_decay: float = 5e-4
     clip_norm: float = 0.0
     label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     schedule: str = "one_cycle"
     warmup_epochs: float = 0.0
     step_epochs: float = 30.0
@@ -161,7 +169,7 @@ def _typed(name: str, value, kind):
 
 def _check_words(recipe: Recipe) -> None:
     for name, words in (
-        ("stem", ("auto", "standard", "small")),
+        ("stem", ("standard", "medium", "small")),
         ("optimizer", OPTIMIZERS),
         ("schedule", SCHEDULES),
         ("precision", PRECISIONS),
@@ -183,7 +191,10 @@ RANGES = {
     "epochs": (1, None),
     "base_batch": (1, None),
     "momentum": (0.0, 1.0),
+    "epsilon": (0.0, 1.0),
     "weight_decay": (0.0, None),
+    "mixup": (0.0, None),
+    "cutmix": (0.0, None),
     "clip_norm": (0.0, None),
     "label_smoothing": (0.0, 0.99),
     "warmup_epochs": (0.0, None),

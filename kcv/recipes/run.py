@@ -138,16 +138,20 @@ def _commit() -> str:
 class EpochLog(keras.callbacks.Callback):
     """Add a line an epoch to `log.jsonl`, with learning rate, seconds and images a second.
 
+    It also tells the training batches which epoch they are to give.
+
     Attributes:
         rows: the epochs so far, those before a resume included.
     """
 
-    def __init__(self, path: Path, images: int, rows: list[dict]):
+    def __init__(self, path: Path, train, rows: list[dict]):
         super().__init__()
-        self.path, self.images, self.rows = path, images, list(rows)
+        self.path, self.train, self.rows = path, train, list(rows)
+        self.images = len(train) * train.batch_size
         self.seconds = self.started = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.train.epoch = epoch
         self.started = time.perf_counter()
         self.seconds = 0.0
 

@@ -122,13 +122,9 @@ def _resolve(recipe, data, setting: str, changes: dict) -> tuple[Recipe, Data]:
     if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
         draft = get(recipe, "published").changed(**changes)
         loaded = _load(draft, data)
-    stem = "small" if max(loaded.image_size) <= SMALL_IMAGE else "standard"
-    if "stem" not in models.fields(draft.model):
-        stem = draft.stem
     height, width = loaded.image_size
     return draft.changed(
         data=loaded.spec,
-        stem=stem if draft.stem == "auto" else draft.stem,
         image_size=height if height == width else draft.image_size,
         channels=loaded.channels,
         threads=draft.threads or cores(),
@@ -201,12 +197,10 @@ def _fit(run: Run, data: Data) -> Run:
         seed=recipe.seed,
         meta={"model": recipe.model, "data": recipe.data, "batch_size": recipe.batch_size},
     )
-    images = len(data.train) * recipe.batch_size
-    progress = Progress(images, recipe.batch_size)
+    progress = Progress(len(data.train) * recipe.batch_size, recipe.batch_size)
     done = checkpoint.restore(model)
-    data.train.epoch = done
     _describe(run, data)
-    epochs = EpochLog(run.path / "log.jsonl", images, read_log(run.path)[:done])
+    epochs = EpochLog(run.path / "log.jsonl", data.train, read_log(run.path)[:done])
     started = time.perf_counter()
     try:
         model.fit(
@@ -382,9 +376,7 @@ def _few(names) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def finetune(
-    name: str, weights, data=None, *, freeze: bool = False, out=None, **changes
-) -> Run:
+def finetune(name: str, weights, data=None, *, freeze: bool = False, out=None, **changes) -> Run:
     """Go on from trained weights, on other data: a new head where the classes differ.
 
     Args:

@@ -8,10 +8,6 @@ from keras import ops
 from kcv import seeding
 
 
-class Broken(Exception):
-    """Raised on purpose, in the middle of something."""
-
-
 class Bomb(keras.layers.Layer):
     """Passes its input on; raises `error` in the second call after it was set."""
 
@@ -27,8 +23,6 @@ class Bomb(keras.layers.Layer):
 
 class Tiny:
     """Makes networks and data; also remembers what a user would compare."""
-
-    Broken = Broken
 
     def __init__(self):
         draw = np.random.default_rng(0)
@@ -59,6 +53,12 @@ class Tiny:
             if error is not None and i == 2 * size:
                 raise error
             yield self.x[i : i + size], self.y[i : i + size]
+
+    @staticmethod
+    def eager(model):
+        """Let steps run layer by layer, so that a layer can raise, also on JAX."""
+        model.run_eagerly = True
+        model.train_function = model.test_function = model.predict_function = None
 
     @staticmethod
     def numpy(variables):

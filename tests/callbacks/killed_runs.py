@@ -1,6 +1,6 @@
 """Runs that are killed, and continued by another process; started by test_checkpoint.py.
 
-Prints one line a case: where the run was killed, and the largest difference from the uninterrupted
+Writes one line a case: where the run was killed, and the largest difference from the uninterrupted
 run over all variables and averages once it was continued.
 """
 
@@ -86,7 +86,8 @@ def main(root):
         ended = forked(lambda: run(folder, Killer(epoch=1, **where)))  # noqa: B023
         left = sorted(path.name for path in folder.iterdir())
         forked(lambda: run(folder))  # noqa: B023
-        print(f"{name}: signal {ended}, left {left}, difference {difference(whole, folder)}")
+        off = difference(whole, folder)
+        sys.stdout.write(f"{name}: signal {ended}, left {left}, difference {off}\n")
 
 
 if __name__ == "__main__":

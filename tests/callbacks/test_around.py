@@ -13,7 +13,9 @@ def model(tiny):
 
 
 def doubled(step, *args):
-    return {name: 2 * value for name, value in step(*args).items()}
+    logs, *state = result if isinstance(result := step(*args), tuple) else (result,)
+    logs = {name: 2 * value for name, value in logs.items()}
+    return (logs, *state) if state else logs
 
 
 def test_step_is_changed_only_when_armed(tiny, model):

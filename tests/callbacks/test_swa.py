@@ -1,5 +1,7 @@
 """SWA: equal average of late epochs, and batch-norm statistics that belong to it."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -35,7 +37,9 @@ def test_model_ends_with_the_mean_of_the_epochs(tiny, start, every, used):
     model, epochs = plain(tiny), Epochs()
     swa = SWA(start, every)
     tiny.fit(model, swa, epochs, epochs=5)
-    wanted = [np.mean(group, axis=0) for group in zip(*(epochs.weights[i] for i in used))]
+    wanted = [
+        np.mean(group, axis=0) for group in zip(*(epochs.weights[i] for i in used), strict=True)
+    ]
     tiny.same(tiny.weights(model), wanted, atol=1e-6)
     assert swa.count == len(used)
 
@@ -44,7 +48,7 @@ def test_statistics_are_measured_with_the_averaged_weights(tiny):
     model, epochs = tiny.model(), Epochs()
     tiny.fit(model, SWA(1, data=tiny.x), epochs, epochs=3)
     again = tiny.model()
-    again.set_weights([np.mean(pair, axis=0) for pair in zip(*epochs.weights[1:])])
+    again.set_weights([np.mean(pair, axis=0) for pair in zip(*epochs.weights[1:], strict=True)])
     reestimate(again, tiny.x)
     tiny.same(tiny.weights(model), tiny.weights(again), atol=1e-5)
 
@@ -59,9 +63,8 @@ def test_training_is_not_disturbed(tiny):
 
 def test_exception_while_measuring_leaves_no_momentum_behind(tiny):
     model = tiny.model()
-    data = list(tiny.batches())[:2] + [np.zeros((3, 3))]
-    with pytest.raises(ValueError):
-        tiny.fit(model, SWA(0, data=data))
+    with pytest.raises(ZeroDivisionError):
+        tiny.fit(model, SWA(0, data=tiny.batches(ZeroDivisionError())))
     assert [layer.momentum for layer in model.layers if hasattr(layer, "momentum")] == [0.8]
 
 
@@ -84,7 +87,7 @@ def test_state_continues_in_a_new_callback(tiny):
     again.set_state(swa.get_state())
     assert again.get_state()["count"] == 2
     tiny.fit(model, again, epochs, epochs=3, initial_epoch=2)
-    wanted = [np.mean(group, axis=0) for group in zip(*epochs.weights)]
+    wanted = [np.mean(group, axis=0) for group in zip(*epochs.weights, strict=True)]
     tiny.same(tiny.weights(model), wanted, atol=1e-6)
 
 
@@ -98,18 +101,18 @@ def test_run_that_ends_too_early_keeps_its_weights(tiny, caplog):
 def test_last_of_several_averages_has_the_last_word(tiny):
     model, epochs = plain(tiny), Epochs()
     tiny.fit(model, EMA(0.9), EarlyStopping("loss"), SWA(0), epochs)
-    wanted = [np.mean(pair, axis=0) for pair in zip(*epochs.weights)]
+    wanted = [np.mean(pair, axis=0) for pair in zip(*epochs.weights, strict=True)]
     tiny.same(tiny.weights(model), wanted, atol=1e-6)
 
 
 def test_data_is_needed_where_there_is_batch_norm(tiny):
-    with pytest.raises(ValueError) as error:
-        tiny.fit(tiny.model(), SWA(0))
-    assert str(error.value) == (
+    text = (
         "SWA needs data to measure the batch-norm statistics of the averaged weights. "
         "Received: data=None, and 1 batch-norm layers. "
         "Pass the training batches or images: SWA(..., data=x)."
     )
+    with pytest.raises(ValueError, match=re.escape(text) + "$"):
+        tiny.fit(tiny.model(), SWA(0))
 
 
 def test_state_of_another_network_is_refused(tiny):
@@ -131,6 +134,5 @@ def test_state_of_another_network_is_refused(tiny):
     ],
 )
 def test_wrong_arguments_are_named(arguments, text):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=re.escape(text) + "$"):
         SWA(**arguments)
-    assert str(error.value) == text

@@ -63,8 +63,9 @@ def test_grouped_convolution_with_a_group_a_channel_is_depthwise(rng):
 
 def test_depthwise_with_a_multiplier_equals_keras(rng):
     x = rng.normal(size=(2, 6, 6, 4)).astype("float32")
-    ours, theirs = DepthwiseConv2D(3, depth_multiplier=2), keras.layers.DepthwiseConv2D(
-        3, depth_multiplier=2
+    ours, theirs = (
+        DepthwiseConv2D(3, depth_multiplier=2),
+        keras.layers.DepthwiseConv2D(3, depth_multiplier=2),
     )
     ours(x), theirs(x)
     theirs.set_weights(ours.get_weights())

@@ -1,0 +1,1 @@
+"""Answers, hints and wrong answers of the exercises, a module for each notebook."""

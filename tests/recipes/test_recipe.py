@@ -1,0 +1,96 @@
+"""Recipes: values, TOML, and what they refuse."""
+
+import pytest
+
+from kcv import models, recipes
+from kcv.recipes import Recipe
+
+
+def test_toml_in_and_out_is_the_same_recipe(tmp_path):
+    recipe = Recipe("resnet18", epochs=3, network={"width": 0.5}, source='a "quote", and 汉字')
+    recipe.to_toml(tmp_path / "r.toml")
+    assert Recipe.from_toml(tmp_path / "r.toml") == recipe
+
+
+def test_there_is_a_recipe_for_every_model_name():
+    assert set(recipes.RECIPES) == set(models.VARIANTS)
+    assert set(recipes.table.TABLES["short"]) == set(models.VARIANTS)
+
+
+def test_every_published_recipe_names_its_source():
+    assert all(len(recipe.source) > 10 for recipe in recipes.RECIPES.values())
+
+
+def test_words_of_numbers_become_numbers():
+    recipe = Recipe("resnet18").changed(epochs="3", learning_rate="0.5", nesterov="false")
+    assert (recipe.epochs, recipe.learning_rate, recipe.nesterov) == (3, 0.5, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"epochs": 0}, "1 <= epochs. Received: epochs=0"),
+        ({"epochs": 2.5}, "epochs to be a whole number. Received: epochs=2.5"),
+        ({"epochs": "many"}, "epochs to be a whole number. Received: epochs='many'"),
+        ({"learning_rate": -1}, "learning_rate > 0. Received: learning_rate=-1"),
+        ({"optimizer": "lion"}, "optimizer to be one of sgd, adamw, rmsprop. Received: optimizer='lion'"),
+        ({"momentum": 2}, "0.0 <= momentum <= 1.0"),
+        ({"nesterov": "maybe"}, "nesterov to be true or false"),
+        ({"model": 3}, "model to be a word"),
+        ({"network": 3}, "network to be a table"),
+        ({"channels": 2}, "channels to be 0, 1 or 3"),
+        ({"epoch": 3}, "Received: 'epoch'. Did you mean epochs"),
+    ],
+)
+def test_values_that_do_not_fit_are_named(changes, text):
+    with pytest.raises(ValueError, match=text):
+        Recipe("resnet18").changed(**changes)
+
+
+def test_an_unknown_name_lists_near_ones():
+    with pytest.raises(ValueError, match="Received: 'mobilenet_v9'. Did you mean mobilenet_v"):
+        recipes.get("mobilenet_v9")
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(ValueError, match="Received: setting='long'"):
+        recipes.get("resnet18", "long")
+
+
+def test_a_missing_recipe_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no recipe file .*none.toml"):
+        Recipe.from_toml(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path):
+    (tmp_path / "bad.toml").write_text("model = ")
+    with pytest.raises(ValueError, match="bad.toml is not a TOML file"):
+        Recipe.from_toml(tmp_path / "bad.toml")
+
+
+def test_a_recipe_file_needs_a_model(tmp_path):
+    (tmp_path / "empty.toml").write_text("epochs = 3")
+    with pytest.raises(ValueError, match="needs a line like model"):
+        Recipe.from_toml(tmp_path / "empty.toml")
+
+
+def test_the_learning_rate_scales_with_the_batch():
+    rates = []
+    for batch in (64, 128):
+        recipe = Recipe("resnet18", batch_size=batch, schedule="constant", learning_rate=0.1)
+        rates.append(float(recipes.make_optimizer(recipe, 10).learning_rate))
+    assert rates == pytest.approx([0.05, 0.1])
+
+
+@pytest.mark.parametrize("schedule", recipes.recipe.SCHEDULES)
+def test_every_schedule_starts_and_ends_finite(schedule):
+    recipe = Recipe("resnet18", schedule=schedule, epochs=3, step_epochs=1, warmup_epochs=0.5)
+    rate = recipes.parts.make_schedule(recipe, 10)
+    assert 0 <= float(rate(0)) <= 0.1001
+    assert 0 <= float(rate(30)) <= 0.1001
+
+
+def test_callbacks_follow_the_recipe():
+    made = recipes.make_callbacks(Recipe("resnet18", ema_decay=0.9, patience=2, swa_start=1), [])
+    assert [type(c).__name__ for c in made] == ["EMA", "SWA", "EarlyStopping"]
+    assert recipes.make_callbacks(Recipe("resnet18"), []) == []

@@ -1,0 +1,240 @@
+"""Training from start to report, with real processes where a process matters."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kcv
+from kcv import recipes
+
+QUICK = {"epochs": 2, "batch_size": 64, "network": {"width": 0.125}, "learning_rate": 0.05}
+
+
+def quick(data="digits", **options):
+    return recipes.train("resnet18", data, **{**QUICK, **options})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return quick(out=tmp_path_factory.mktemp("runs") / "first", epochs=4, ema_decay=0.9)
+
+
+def photos(root, classes=("red", "blue"), count=12, size=(20, 16)):
+    """Write a folder of small noisy colour images, a folder a class."""
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = rng.integers(0, 100, (*size, 3), np.uint8)
+            pixels[..., 2 * (number % 2)] += 120
+            Image.fromarray(pixels).save(root / name / f"{index}.png")
+    return root
+
+
+def test_a_run_folder_has_what_the_next_step_needs(run):
+    names = {p.name for p in run.path.iterdir()}
+    assert names >= {
+        "recipe.toml",
+        "environment.json",
+        "log.jsonl",
+        "checkpoints",
+        "model.keras",
+        "model.json",
+        "metrics.json",
+        "predictions.npz",
+        "splits.json",
+        "report.html",
+    }
+
+
+def test_training_beats_chance_and_is_logged(run):
+    assert run.metrics["test"]["accuracy"] > 0.5
+    assert run.metrics["test"]["count"] == len(np.load(run.path / "predictions.npz")["labels"])
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
+    needed = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"}
+    assert needed <= set(run.history[0])
+    lines = (run.path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == run.history
+
+
+def test_the_floor_is_a_linear_classifier(run):
+    assert 0.85 < run.metrics["floor"]["accuracy"] < 1
+
+
+def test_the_recipe_of_a_run_has_every_choice_made(run):
+    stored = recipes.Recipe.from_toml(run.path / "recipe.toml")
+    assert stored == run.recipe
+    assert (stored.stem, stored.image_size, stored.channels) == ("small", 8, 1)
+    assert stored.threads > 0
+
+
+def test_evaluation_gives_the_figures_of_the_run(run):
+    again = recipes.evaluate(run.path)
+    assert again["accuracy"] == run.metrics["test"]["accuracy"]
+    assert again["loss"] == pytest.approx(run.metrics["test"]["loss"], rel=1e-5)
+
+
+def test_the_saved_model_is_the_averaged_one_that_was_validated(run):
+    val = recipes.evaluate(run.path, split="val")
+    assert val["accuracy"] == pytest.approx(run.history[-1]["val_accuracy"], abs=1e-6)
+
+
+def test_predictions_have_the_keys_of_the_api(run):
+    image = kcv.data.load("digits").test.images([0])[0]
+    result = kcv.predict(run, image, top=3)[0]
+    assert {"pred_class", "pred_label", "pred_score", "top"} <= set(result)
+    assert len(result["top"]) == 3
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path):
+    first, second = quick(out=tmp_path / "a"), quick(out=tmp_path / "b")
+    other = quick(out=tmp_path / "c", seed=1)
+    assert first.metrics["test"] == second.metrics["test"]
+    assert first.metrics["test"]["loss"] != other.metrics["test"]["loss"]
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
+    options = {"epochs": 3, "ema_decay": 0.9, "threads": 1}
+    whole = quick(out=tmp_path / "whole", **options)
+
+    class StopError(Exception):
+        pass
+
+    def stop(self, epoch, logs=None):
+        keep(self, epoch, logs)
+        if epoch == 1:
+            raise StopError
+
+    keep = recipes.training.EpochLog.on_epoch_begin
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes.training.EpochLog, "on_epoch_begin", stop)
+        with pytest.raises(StopError):
+            quick(out=tmp_path / "cut", **options)
+    resumed = quick(out=tmp_path / "cut", resume="auto", **options)
+    for a, b in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert resumed.metrics["test"] == whole.metrics["test"]
+    assert [r["loss"] for r in resumed.history] == [r["loss"] for r in whole.history]
+
+
+def test_a_resumed_run_keeps_its_settings(run):
+    with pytest.raises(ValueError, match="keeps its settings: .* has epochs=4. Received: epochs=9"):
+        quick(out=run.path, resume="auto", epochs=9)
+
+
+def test_a_folder_in_use_is_refused(run):
+    with pytest.raises(FileExistsError, match="exists and is not empty.*--resume auto"):
+        quick(out=run.path)
+
+
+def test_there_must_be_a_run_to_resume(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run to resume in .*nowhere"):
+        quick(resume=tmp_path / "nowhere")
+
+
+def test_a_folder_of_photos_trains_and_skips_what_it_cannot_read(tmp_path):
+    root = photos(tmp_path / "photos")
+    (root / "red" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a picture")
+    run = quick(f"folder:{root}", out=tmp_path / "run", image_size=16, batch_size=8)
+    assert len(run.metrics["skipped"]) == 1
+    assert "torn.jpg" in run.metrics["skipped"][0]["path"]
+    assert "torn.jpg" in (run.path / "report.html").read_text()
+
+
+def test_evaluation_on_a_folder_of_classes_counts_every_image(tmp_path):
+    root = photos(tmp_path / "photos")
+    run = quick(f"folder:{root}", out=tmp_path / "run", image_size=16, batch_size=8)
+    other = photos(tmp_path / "other", count=5)
+    assert recipes.evaluate(run.path, f"folder:{other}")["count"] == 10
+
+
+def test_evaluation_refuses_other_classes(tmp_path, run):
+    root = photos(tmp_path / "photos")
+    with pytest.raises(ValueError, match="must have the classes of the run.*Received: blue, red"):
+        recipes.evaluate(run.path, f"folder:{root}")
+
+
+def test_evaluation_refuses_an_unknown_part(run):
+    with pytest.raises(ValueError, match="Received: split='tset'"):
+        recipes.evaluate(run.path, split="tset")
+
+
+def test_fine_tuning_replaces_the_head(tmp_path, run):
+    x, y = np.zeros((60, 8, 8), np.uint8), np.arange(60) % 3
+    x[np.arange(60), 2 * y] = 255
+    tuned = recipes.finetune(
+        "resnet18", run.path, (x, y), out=tmp_path / "tuned", epochs=2, batch_size=16, freeze=True
+    )
+    assert tuned.model.output.shape == (None, 3)
+    np.testing.assert_array_equal(tuned.model.get_weights()[0], run.model.get_weights()[0])
+
+
+def test_fine_tuning_needs_weights_of_the_same_network(run):
+    with pytest.raises(ValueError, match="belong to resnet18. Received: 'resnet34'"):
+        recipes.finetune("resnet34", run.path)
+
+
+def start(folder, *words):
+    """Start `kcv train` in a process of its own and return it."""
+    options = ["--set", "network.width=0.125", "batch_size=16", "--data", "digits", "--out", folder]
+    return subprocess.Popen(
+        [sys.executable, "-m", "kcv", "train", "resnet18", *options, "--epochs", "40", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_epochs(folder, count, process):
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        if len(list((folder / "checkpoints").glob("*.json"))) >= count:
+            return
+        time.sleep(0.05)
+    process.kill()
+    pytest.fail(f"no {count} checkpoints: {process.communicate()}")
+
+
+def test_ctrl_c_leaves_a_usable_folder_and_code_130(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_epochs(folder, 1, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "--resume" in errors
+    assert (folder / "report.html").is_file()
+    assert "pred_class" in kcv.predict(folder, np.zeros((8, 8, 1), np.uint8))[0]
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_epochs(folder, 2, process)
+    process.kill()
+    process.wait()
+    done = max(int(p.stem.split("-")[1]) for p in (folder / "checkpoints").glob("*.json"))
+    again = start(folder, "--resume", "auto")
+    wait_for_epochs(folder, 2, again)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and len(_rows(folder)) < done + 1:
+        time.sleep(0.05)
+    again.kill()
+    again.communicate()
+    assert [row["epoch"] for row in _rows(folder)][: done + 1] == list(range(1, done + 2))
+
+
+def _rows(folder):
+    try:
+        return [json.loads(x) for x in (folder / "log.jsonl").read_text().splitlines()]
+    except FileNotFoundError:
+        return []
