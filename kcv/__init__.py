@@ -1,7 +1,17 @@
 """Image classification in Keras 3: models, recipes, data, explanations."""
 
-from kcv import backend  # first: it chooses the Keras backend before Keras is imported
-from kcv import callbacks, data, layers, losses, models, optimizers, recipes, report, schedules
+from kcv import (
+    backend,  # first: it chooses the Keras backend before Keras is imported
+    callbacks,
+    data,
+    layers,
+    losses,
+    models,
+    optimizers,
+    recipes,
+    report,
+    schedules,
+)
 from kcv.inference import predict
 from kcv.seeding import set_seed
 from kcv.version import __version__

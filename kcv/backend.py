@@ -24,7 +24,7 @@ def _configured() -> str | None:
 
 
 def choose() -> None:
-    """Set ``KERAS_BACKEND=torch`` if neither the environment, keras.json nor an earlier import chose."""
+    """Set ``KERAS_BACKEND=torch`` if no environment, keras.json or earlier import has chosen."""
     if "keras" in sys.modules or os.environ.get("KERAS_BACKEND") or _configured():
         return
     os.environ["KERAS_BACKEND"] = "torch"

@@ -35,9 +35,16 @@ def _parser() -> argparse.ArgumentParser:
     _predict_options(_verb(verbs, "predict", "classify images", _predict, EXAMPLES["predict"]))
     names = _verb(verbs, "list", "list the networks", _list, EXAMPLES["list"])
     names.add_argument("pattern", nargs="?", default="*", help="shell pattern")
-    show = _verb(verbs, "show", "print a recipe as TOML", _show, EXAMPLES["show"])
+    names.add_argument("--sort", default="name", help="name, parameters or macs")
+    names.add_argument("--max-parameters", metavar="N", help="leave larger ones out, such as 5M")
+    show = _verb(verbs, "show", "draw a network, print its recipe", _show, EXAMPLES["show"])
     show.add_argument("name", help="model name")
     show.add_argument("--setting", default="short", help="short or published")
+    prof = _verb(verbs, "profile", "count and time a network", _profile, EXAMPLES["profile"])
+    prof.add_argument("name", help="model name")
+    prof.add_argument("--image-size", type=int, help="pixels; by default the network's own")
+    prof.add_argument("--batch", type=int, default=1, help="images in a call (default 1)")
+    prof.add_argument("--layers", action="store_true", help="a line for each layer, not each stage")
     _verb(verbs, "doctor", "check the installation", _doctor, EXAMPLES["doctor"])
     return parser
 
@@ -46,8 +53,9 @@ EXAMPLES = {
     "train": "kcv train mobilenet_v2 --data folder:flowers --epochs 30 --out runs/flowers",
     "test": "kcv test runs/flowers --data folder:flowers/test --out results.json",
     "predict": "kcv predict runs/flowers banana.png --top 3",
-    "list": 'kcv list "mobilenet*"',
+    "list": 'kcv list "mobilenet*" --sort macs',
     "show": "kcv show mobilenet_v2 > recipe.toml",
+    "profile": "kcv profile resnet50 --batch 8",
     "doctor": "kcv doctor",
 }
 
@@ -176,19 +184,32 @@ def _predict(args) -> None:
 
 
 def _list(args) -> None:
-    from kcv import models
+    from kcv import listing
 
-    names = models.list(args.pattern)
-    if not names:
-        raise ValueError(f"No model name matches. Received: {args.pattern!r}.")
-    for name in names:
-        _say(name)
+    found = listing.entries(args.pattern, sort=args.sort, max_parameters=args.max_parameters)
+    _say(listing.table(found))
 
 
 def _show(args) -> None:
-    from kcv import recipes
+    from kcv import listing, recipes
 
-    _say(recipes.get(args.name, args.setting).to_toml().rstrip())
+    recipe = recipes.get(args.name, args.setting)
+    # as comments, so that `kcv show NAME > recipe.toml` stays a recipe
+    for line in listing.stages(listing.sketch(args.name)).splitlines():
+        _say(f"# {line}".rstrip())
+    _say("\n" + recipe.to_toml().rstrip())
+
+
+def _profile(args) -> None:
+    from kcv import models
+    from kcv.cost import cost
+    from kcv.profiling import profile
+
+    changes = {} if args.image_size is None else {"image_size": args.image_size}
+    model = models.build(args.name, **changes)
+    counted = cost(model)
+    _say(counted.table() if args.layers else counted.summary())
+    _say("\n" + profile(model, args.batch).table())
 
 
 def _doctor(args) -> None:

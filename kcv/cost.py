@@ -23,9 +23,9 @@ and inside attention q, k, v and their result; what only renames, reshapes or cu
 Training keeps about this much for its backward pass, times the batch size."""
 
 # these give back the memory that they were given
-VIEWS = frozenset(
-    "Cropping1D Cropping2D ExpandDims Flatten GetItem Identity InputLayer Permute Reshape Split "
-    "Squeeze Transpose Unstack".split()
+VIEWS = (
+    *("Cropping1D", "Cropping2D", "ExpandDims", "Flatten", "GetItem", "Identity", "InputLayer"),
+    *("Permute", "Reshape", "Split", "Squeeze", "Transpose", "Unstack"),
 )
 FLOAT32 = 4  # bytes
 
@@ -189,7 +189,8 @@ def _sizes(tensor, name: str) -> Shape:
     if None in sizes:
         raise ValueError(
             "cost needs a network of fixed sizes. "
-            f"Received: a tensor {tuple(tensor.shape)} at layer {name!r}. Build it with its image size."
+            f"Received: a tensor {tuple(tensor.shape)} at layer {name!r}. "
+            "Build it with its image size."
         )
     return sizes
 

@@ -1,8 +1,8 @@
 """The few operations that decide the speed of a network, fused on torch, `keras.ops` elsewhere.
 
 Every function has two bodies: one torch call, and the same mathematics in `keras.ops`. Layers stay
-thin and never name a backend. Tensors are channels-last `(B, H, W, C)`; kernels have Keras' shape
-`(kh, kw, in, out)`. On torch `x.permute(0, 3, 1, 2)` of such a tensor *is* a `channels_last` tensor,
+thin and never name a backend. Tensors are channels-last `(B, H, W, C)`; kernels have Keras's shape
+`(kh, kw, in, out)`. On torch `x.permute(0, 3, 1, 2)` of such a tensor *is* a `channels_last` one,
 so no activation is ever copied; `lay_out` stores convolution kernels so that none is copied either.
 """
 
@@ -153,8 +153,7 @@ def avg_pool2d(x, size, stride, padding=0, ceil=False, count_pad=True):
         return _nhwc(F.avg_pool2d(_nchw(x), size, stride, low, ceil, count_pad))
     counted = ops.ones_like(x[:1, :, :, :1])
     if count_pad:
-        counted = _pad(counted, pad)
-        counted = _pad(counted, extra)
+        counted = _pad(_pad(counted, pad, 1.0), extra)
     else:
         whole = tuple((a + c, b + d) for (a, b), (c, d) in zip(pad, extra, strict=True))
         counted = _pad(counted, whole)
@@ -203,10 +202,10 @@ def _count(x):
 
 
 def _torch_batch_norm(x, layer, training: bool):
-    value = [None if v is None else v.value for v in (layer.gamma, layer.beta)]
+    gamma, beta = (None if v is None else v.value for v in (layer.gamma, layer.beta))
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
     y = _nchw(x) if x.ndim == 4 else x
-    y = F.batch_norm(y, mean, variance, *value, training, 1.0 - layer.momentum, layer.epsilon)
+    y = F.batch_norm(y, mean, variance, gamma, beta, training, 1.0 - layer.momentum, layer.epsilon)
     return _nhwc(y) if x.ndim == 4 else y
 
 
@@ -221,17 +220,17 @@ def linear(x, kernel, bias=None):
     return y if bias is None else y + bias
 
 
-def attention(q, k, v, bias=None, dropout: float = 0.0):
+def attention(q, k, v, bias=None, dropout: float = 0.0, seed=None):
     """Scaled dot-product attention over `(B, heads, N, D)`; `bias` is added to the scores.
 
-    `dropout` acts on the attention weights and is honoured on torch only where it is needed: layers
-    pass 0 outside training.
+    `dropout` acts on the attention weights; layers pass 0 outside training. `seed` is the generator
+    of its masks on backends other than torch.
     """
     if TORCH:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
     weights = attention_weights(q, k, bias)
     if dropout:
-        weights = keras.random.dropout(weights, dropout)
+        weights = keras.random.dropout(weights, dropout, seed=seed)
     return ops.matmul(weights, v)
 
 
@@ -340,6 +339,20 @@ def adamw_step(variables, grads, means, squares, learning_rate, iterations, beta
                 amsgrad=False,
                 maximize=False,
             )
+
+
+def lerp(averages, variables, share: float) -> bool:
+    """Move tensors towards variables by `share` of the difference, all in one grouped step.
+
+    Returns:
+        Whether it was done: only on torch, and where all types agree.
+    """
+    pairs = zip(averages, variables, strict=True)
+    if not TORCH or any(a.dtype != v._value.dtype for a, v in pairs):
+        return False
+    with torch.no_grad():
+        torch._foreach_lerp_(averages, [v._value for v in variables], share)
+    return True
 
 
 # --------------------------------------------------------------------------- randomness

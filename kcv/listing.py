@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import NamedTuple
 
-from kcv import models, recipes
+import keras
+
+from kcv import kernels, models, recipes
 from kcv.cost import Cost, Row, aligned, cost
 
 # Rows that have a paper of their own; all others have the first one that their file names.
@@ -69,6 +71,21 @@ def figures() -> dict[str, Figures]:
     text = resources.files("kcv.models").joinpath("figures.csv").read_text(encoding="utf-8")
     rows = csv.reader(text.splitlines()[1:])
     return {name: Figures(name, *map(int, numbers)) for name, *numbers in rows}
+
+
+def sketch(name: str, **changes):
+    """Build a network to look at: on torch its weights have shapes but neither values nor memory.
+
+    Arguments and errors are those of `kcv.models.build`.
+    """
+    with keras.device("meta" if kernels.TORCH else "cpu"):
+        return models.build(name, **changes)
+
+
+def count(name: str) -> Figures:
+    """Build a network at its native size and count it: its row of the table of figures."""
+    counted, size = cost(sketch(name)), models.fields(name)["image_size"]
+    return Figures(name, counted.parameters, counted.statistics, counted.macs, size)
 
 
 def paper(name: str) -> str:

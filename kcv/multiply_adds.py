@@ -16,9 +16,10 @@ from kcv.layers.window import WindowAttention
 Shape = tuple[int, ...]
 
 # products that come without weights, so that nothing else would tell them from a reshape
-PRODUCTS = frozenset(
-    "AdditiveAttention Attention BatchMatmul Conv ConvTranspose DepthwiseConv Dot "
-    "DotProductAttention Einsum Inner Matmul Outer SeparableConv Tensordot Vdot".split()
+PRODUCTS = (
+    *("AdditiveAttention", "Attention", "BatchMatmul", "Conv", "ConvTranspose", "DepthwiseConv"),
+    *("Dot", "DotProductAttention", "Einsum", "Inner", "Matmul", "Outer", "SeparableConv"),
+    *("Tensordot", "Vdot"),
 )
 
 

@@ -24,8 +24,8 @@ def decays(variable) -> bool:
     return len(variable.shape) > 1 and not variable.name.startswith(UNDECAYED)
 
 
-class _TorchMath:
-    """What both optimisers share: which variables decay, and slots stored as their variables are."""
+class _TorchMath(keras.optimizers.Optimizer):
+    """What the optimisers share: which variables decay, and slots stored as their variables are."""
 
     decay: str
 
@@ -90,7 +90,8 @@ class SGD(_TorchMath, keras.optimizers.SGD):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         if not kernels.TORCH:
-            return super()._backend_update_step(grads, trainable_variables, learning_rate)
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
         variables = trainable_variables
         buffers = self._slots(self.momentums, variables) if self.momentum else None
         rates = [self._rate(v) for v in variables]
@@ -164,7 +165,8 @@ class AdamW(_TorchMath, keras.optimizers.AdamW):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         if not kernels.TORCH:
-            return super()._backend_update_step(grads, trainable_variables, learning_rate)
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
         variables = trainable_variables
         kernels.adamw_step(
             variables,

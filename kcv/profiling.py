@@ -46,18 +46,17 @@ class Profile:
     def table(self) -> str:
         """Return the figures as text, with what they were measured on."""
         about, (low, high) = self.device, self.spread
-        threads = f", {about['threads']} threads" if about["threads"] else ""
+        threads = f", threads: {about['threads']}" if about["threads"] else ""
         shape = " x ".join(map(str, (self.batch_size, *self.input_shape)))
-        return "\n".join(
-            [
-                f"latency     {self.latency:,.2f} ms a batch of {shape}, half of the calls are faster",
-                f"spread      {low:,.2f} to {high:,.2f} ms, 10th to 90th percentile of "
-                f"{len(self.milliseconds)} calls",
-                f"throughput  {self.images_per_second:,.1f} images/s",
-                f"device      {about['device']}, {about['backend']} {about['version']}".rstrip()
-                + threads,
-            ]
+        lines = (
+            f"latency     {self.latency:,.2f} ms for a batch of {shape}, median",
+            f"spread      {low:,.2f} to {high:,.2f} ms, 10th to 90th percentile of "
+            f"{len(self.milliseconds)} calls",
+            f"throughput  {self.images_per_second:,.1f} images/s",
+            f"device      {about['device']}, {about['backend']} {about['version']}".rstrip()
+            + threads,
         )
+        return "\n".join(lines)
 
 
 def profile(model, batch_size: int = 1, rounds: int = 20, warmup: int = 3) -> Profile:

@@ -1,13 +1,9 @@
 import re
-import runpy
-from pathlib import Path
 
 import keras
 import pytest
 
-from kcv import layers, listing, models, recipes
-
-SCRIPT = Path(__file__).parents[1] / "scripts" / "make_figures.py"
+from kcv import kernels, layers, listing, models, recipes
 
 
 def small():
@@ -22,7 +18,13 @@ def test_the_table_of_figures_has_every_name():
 
 @pytest.mark.parametrize("name", ["efficientnet_b1", "lenet5", "squeezenet1_1", "vit_tiny_16"])
 def test_figures_are_those_of_the_networks(name):
-    assert runpy.run_path(str(SCRIPT))["row"](name) == listing.figures()[name]
+    assert listing.count(name) == listing.figures()[name]
+
+
+@pytest.mark.skipif(not kernels.TORCH, reason="other backends have no device without memory")
+def test_a_sketch_has_no_values():
+    weights = listing.sketch("vit_tiny_16", image_size=32).weights
+    assert {w.value.device.type for w in weights} == {"meta"}
 
 
 def test_every_name_has_a_paper():

@@ -34,7 +34,7 @@ def test_spread_leaves_out_a_tenth_at_both_ends(measured):
 
 def test_the_table_names_figures_and_device(measured):
     text = measured.table()
-    assert "2.00 ms a batch of 4 x 6 x 6 x 3" in text
+    assert "2.00 ms for a batch of 4 x 6 x 6 x 3" in text
     assert "1.20 to 7.60 ms" in text
     assert "2,000.0 images/s" in text
     assert kernels.device()["device"] in text

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kcv import kernels
+
 
 def floats(model) -> list:
     """Return the weights that can be averaged: all but counters, flags and random seeds."""
@@ -60,6 +62,8 @@ def tensors(values: Sequence[np.ndarray], variables: Sequence) -> list:
 
 def move(averages: list, variables: Sequence, share: float) -> None:
     """Move each average towards its variable by `share` of the difference, in place."""
+    if kernels.lerp(averages, variables, share):
+        return
     for i, variable in enumerate(variables):
         average = averages[i]
         average += share * (ops.stop_gradient(variable.value) - average)

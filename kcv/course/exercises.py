@@ -87,7 +87,7 @@ class Exercise:
         # A reader's code may do anything: whatever it raises is an answer, not an accident.
         try:
             problem = self._task.check(answer, self._context)
-        except NotAttempted:
+        except StubError:
             return Outcome(self.number, "not attempted", "The function returns nothing yet.")
         except Exception as error:
             problem = f"Checking it raised {type(error).__name__}: {error}"
@@ -105,7 +105,7 @@ class Exercise:
         return Text(self._task.solution)
 
 
-class NotAttempted(Exception):
+class StubError(Exception):
     """A function of the reader's returned None or `...`."""
 
 
@@ -124,7 +124,7 @@ def same_values(
         for arguments in inputs():
             wanted, got = reference(*arguments), answer(*arguments)
             if _is_stub(got):
-                raise NotAttempted
+                raise StubError
             if np.shape(got) != np.shape(wanted):
                 return f"The result needs shape {np.shape(wanted)}. Received: {np.shape(got)}."
             if not np.allclose(got, wanted, atol=tolerance):

@@ -5,7 +5,9 @@ must not write into; ``rng`` is the generator of this sample in this epoch. Any 
 form may stand beside the operations of this module.
 """
 
+import difflib
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,6 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from kcv.data.images import INTERPOLATIONS, scale
+from kcv.data.policies import AutoAugment, RandAugment, TrivialAugmentWide
+from kcv.data.timm_policy import from_timm
 
 Operation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -193,20 +197,36 @@ SETS: dict[str, Callable[[tuple[int, int]], tuple[Operation, ...]]] = {
 ``crop_flip`` for photographs. Each is a function of the image size (height, width)."""
 
 
+PARTS: dict[str, Callable[..., Operation]] = {
+    "crop": lambda size, low=0.08, high=1.0: RandomResizedCrop(size, (low, high)),
+    "flip": lambda size, rate=0.5: HorizontalFlip(rate),
+    "shift": lambda size, pixels=2: RandomShift(pixels),
+    "randaugment": lambda size, count=2, magnitude=9: RandAugment(count, magnitude),
+    "trivialaugment": lambda size: TrivialAugmentWide(),
+    "autoaugment": lambda size, policy="imagenet": AutoAugment(policy),
+    "cutout": lambda size, edge=8: Cutout(edge),
+    "erase": lambda size, rate=0.25: RandomErasing(rate),
+}
+"""What may be joined with ``+``, as in ``crop+flip+randaugment(2,9)+erase(0.25)``, besides timm's
+own texts (``rand-m9-mstd0.5-inc1``). Each is a function of the image size and of what stands in
+its brackets."""
+
+
 def build(augment: str | Sequence[Operation], image_size: tuple[int, int]) -> tuple[Operation, ...]:
     """Return the operations of a named set; a sequence of operations is returned as a tuple.
 
     Args:
-        augment: a key of ``SETS``, or operations.
+        augment: a key of ``SETS``, keys of ``PARTS`` joined with ``+``, or operations.
         image_size: ``(height, width)`` of the images that the network is given.
 
     Raises:
-        ValueError: there is no set of that name, or an operation cannot be called.
+        ValueError: there is no set or part of that name, what stands in the brackets of a part
+            does not fit it, or an operation cannot be called.
     """
     if isinstance(augment, str):
-        if augment not in SETS:
-            raise ValueError(f"augment needs one of {', '.join(SETS)}. Received: {augment=}")
-        return SETS[augment](image_size)
+        if augment in SETS:
+            return SETS[augment](image_size)
+        return tuple(_part(part, augment, image_size) for part in augment.split("+"))
     for operation in augment:
         if not callable(operation):
             raise ValueError(
@@ -214,3 +234,38 @@ def build(augment: str | Sequence[Operation], image_size: tuple[int, int]) -> tu
                 f"op(image, rng). Received: {operation!r}"
             )
     return tuple(augment)
+
+
+def _part(part: str, augment: str, image_size: tuple[int, int]) -> Operation:
+    """Build one part: ``name``, ``name(argument, ...)``, or a text of timm."""
+    if part.startswith("rand-"):
+        return from_timm(part)
+    found = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", part)
+    if found is None or found[1] not in PARTS:
+        names = [*SETS, *PARTS] if part == augment else list(PARTS)
+        near = difflib.get_close_matches(found[1] if found else part, names)
+        advice = f". Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ValueError(
+            f"augment needs one of {', '.join(SETS)}, or parts joined with '+': "
+            f"{', '.join(PARTS)}. Received: {augment=}{advice}"
+        )
+    name, inside = found.groups()
+    arguments = [_argument(one.strip()) for one in inside.split(",")] if inside else []
+    try:
+        return PARTS[name](image_size, *arguments)
+    # Too many arguments, or a word where a number belongs.
+    except TypeError:
+        raise ValueError(
+            f"augment needs brackets as in crop(0.35,1), erase(0.25) or autoaugment(cifar10). "
+            f"Received: {part!r} in {augment=}"
+        ) from None
+
+
+def _argument(text: str) -> int | float | str:
+    """Return a whole number, a number or a word."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-AUGMENT, SUBSTITUTE, ORDER, STATISTICS = range(4)
+AUGMENT, SUBSTITUTE, ORDER, STATISTICS, MIX = range(5)
 
 
 def _philox(seed: int, epoch: int, index: int, purpose: int) -> np.random.Philox:

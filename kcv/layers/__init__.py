@@ -7,8 +7,8 @@ and return a tensor.
 from kcv.layers.attention import Attention, mlp, transformer_encoder
 from kcv.layers.conv import Conv2D, DepthwiseConv2D, activate, conv_norm
 from kcv.layers.drop_path import DropPath, drop_path, drop_path_rates
-from kcv.layers.gates import squeeze_excite
 from kcv.layers.fire import fire
+from kcv.layers.gates import squeeze_excite
 from kcv.layers.head import classify, fewer_halvings, image_input, is_small, tap
 from kcv.layers.inception import AuxiliaryLogits, inception_branch
 from kcv.layers.layer_scale import LayerScale

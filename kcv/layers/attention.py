@@ -38,6 +38,8 @@ class Attention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_heads, self.qkv_bias = num_heads, qkv_bias
         self.dropout, self.rate = dropout, rate
+        if dropout and not kernels.TORCH:
+            self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, input_shape):
         width = input_shape[-1]
@@ -65,7 +67,8 @@ class Attention(keras.layers.Layer):
         packed = ops.reshape(packed, (batch, length, 3, self.num_heads, width // self.num_heads))
         packed = ops.transpose(packed, (2, 0, 3, 1, 4))
         q, k, v = packed[0], packed[1], packed[2]
-        x = kernels.attention(q, k, v, dropout=self.dropout if training else 0.0)
+        seed = getattr(self, "seed_generator", None)
+        x = kernels.attention(q, k, v, dropout=self.dropout if training else 0.0, seed=seed)
         x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, length, width))
         x = self.proj(x)
         if self.rate:

@@ -10,9 +10,10 @@ Padding = int | str | tuple[int, int]
 
 
 def _check_padding(padding: Padding, layer: str) -> None:
-    pair = isinstance(padding, tuple | list) and len(padding) == 2
-    numbers = padding if pair else (padding,)
-    if padding in ("same", "valid") or all(isinstance(n, int) and n >= 0 for n in numbers):
+    numbers = tuple(padding) if isinstance(padding, tuple | list) else (padding, padding)
+    if padding in ("same", "valid") or (
+        len(numbers) == 2 and all(isinstance(n, int) and n >= 0 for n in numbers)
+    ):
         return
     raise ValueError(
         f'{layer} needs padding to be "same", "valid", an int or two ints >= 0. '

@@ -89,6 +89,8 @@ class WindowAttention(keras.layers.Layer):
             )
         self.num_heads, self.window, self.shift = num_heads, window, shift
         self.qkv_bias, self.dropout, self.rate = qkv_bias, dropout, rate
+        if dropout and not kernels.TORCH:
+            self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, input_shape):
         _, height, width, channels = input_shape
@@ -130,7 +132,8 @@ class WindowAttention(keras.layers.Layer):
     def call(self, inputs, training=None, return_attention=False):
         q, k, v = self._split(self.qkv(self._enter(inputs)))
         bias = self._bias(inputs.dtype)
-        x = kernels.attention(q, k, v, bias, self.dropout if training else 0.0)
+        seed = getattr(self, "seed_generator", None)
+        x = kernels.attention(q, k, v, bias, self.dropout if training else 0.0, seed)
         # projecting after the padding is gone saves its share of the work
         x = self.proj(self._leave(self._join(x), *inputs.shape[1:3]))
         if self.rate:

@@ -4,7 +4,6 @@ import builtins
 import difflib
 import fnmatch
 import inspect
-
 from typing import NamedTuple
 
 import keras

@@ -10,7 +10,15 @@ from typing import NamedTuple
 import keras
 
 from kcv.engine import Model
-from kcv.layers import BatchNorm, classify, conv_norm, image_input, is_small, squeeze_excite, tap
+from kcv.layers import (
+    BatchNorm,
+    classify,
+    conv_norm,
+    fewer_halvings,
+    image_input,
+    squeeze_excite,
+    tap,
+)
 from kcv.models.mobilenet_v1 import conv_padding
 from kcv.models.mobilenet_v2 import round_width
 from kcv.models.mobilenet_v3 import inverted_residual
@@ -82,8 +90,8 @@ def efficientnet(
             260 (torchvision's B2 was tested at 288), 300, 380, 456, 528, 600 for B7.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"` halves the image five times; `"small"` only three times, for images of
-            64 pixels or less.
+        stem: `"standard"` halves the image five times, `"medium"` four and `"small"` three times,
+            for images of 64 pixels or less.
         padding: `"symmetric"`, or `"same"` for weights that were trained in TensorFlow.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
@@ -98,8 +106,8 @@ def efficientnet(
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm, act="silu", padding=conv_padding(padding))
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    x = conv(x, round_width(32 * width), 3, 1 if small else 2)
+    fewer = fewer_halvings(stem)
+    x = conv(x, round_width(32 * width), 3, 1 if fewer else 2)
     depths = [math.ceil(stage.depth * depth) for stage in STAGES]
     rates = iter(drop_rate * i / sum(depths) for i in range(sum(depths)))
     level = 1
@@ -107,7 +115,7 @@ def efficientnet(
         stride = stage.stride
         if stride == 2:
             x, level = tap(x, f"stage{level}"), level + 1
-            stride = 1 if small and level == 2 else 2
+            stride = 1 if fewer == 2 and level == 2 else 2
         for block in range(blocks):
             x = mbconv(
                 x,

@@ -3,7 +3,8 @@
 Szegedy et al. 2014, https://arxiv.org/abs/1409.4842. As torchvision has it: batch normalisation in
 place of local response normalisation, a 3x3 where the paper's third branch has a 5x5 (a slip of
 the first port that its weights keep: `branch_kernel=5` is the paper's), and auxiliary classifiers
-with an adaptive pooling to 4x4.
+with an adaptive pooling to 4x4. Convolutions start by He's rule; the paper names none, and
+torchvision's 0.01 lets the signal of an untrained network vanish.
 """
 
 from functools import partial
@@ -27,7 +28,7 @@ from kcv.layers.adaptive import pool_to
 from kcv.layers.inception import AuxiliaryLogits, inception_branch, scaled_conv
 from kcv.layers.init import fresh
 
-INIT = keras.initializers.TruncatedNormal(stddev=0.01, seed=0)
+HEAD_INIT = keras.initializers.TruncatedNormal(stddev=0.01, seed=0)
 
 
 class Block(NamedTuple):
@@ -78,9 +79,9 @@ def auxiliary(x, num_classes: int, name: str, dropout: float = 0.7, conv=conv_no
     Its loss counts 0.3 in training and pushes gradient into the middle of the network.
     """
     x = keras.layers.Flatten()(conv(pool_to(x, 4, 4), 128, 1))
-    x = activate(Linear(1024, kernel_initializer=fresh(INIT))(x), "relu")
+    x = activate(Linear(1024, kernel_initializer="he_normal")(x), "relu")
     x = keras.layers.Dropout(dropout)(x) if dropout else x
-    return AuxiliaryLogits(num_classes, 0.3, kernel_initializer=fresh(INIT), name=name)(x)
+    return AuxiliaryLogits(num_classes, 0.3, kernel_initializer=fresh(HEAD_INIT), name=name)(x)
 
 
 def googlenet(
@@ -116,14 +117,14 @@ def googlenet(
         bn_momentum, bn_epsilon: of the batch normalisations.
     """
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
-    conv = partial(scaled_conv, factor=width, norm=norm, init=INIT)
+    conv = partial(scaled_conv, factor=width, norm=norm)
     image, x = image_input(image_size, channels, normalize)
     small = is_small(stem)
     x = tap(conv(x, 64, 3 if small else 7, 1 if small else 2), "stage1")
     if not small:
         x = MaxPool2D(3, 2, ceil=True)(x)
     x = tap(conv(conv(x, 64, 1), 192, 3), "stage2")
-    heads = []
+    heads: list = []
     for stage, rows in enumerate(STAGES, start=3):
         x = MaxPool2D(2 if stage == 5 else 3, 2, ceil=True)(x)
         for row in rows:
@@ -132,7 +133,7 @@ def googlenet(
                 head = f"logits_aux{len(heads) + 1}"
                 heads.append(auxiliary(x, num_classes, head, aux_dropout, conv))
         x = tap(x, f"stage{stage}")
-    x = classify(tap(x, "features"), num_classes, dropout, INIT)
+    x = classify(tap(x, "features"), num_classes, dropout, HEAD_INIT)
     return Model(image, [x, *heads] if heads else x, name=name)
 
 

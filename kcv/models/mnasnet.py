@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from kcv.engine import Model
-from kcv.layers import BatchNorm, classify, conv_norm, image_input, is_small, tap
+from kcv.layers import BatchNorm, classify, conv_norm, fewer_halvings, image_input, tap
 from kcv.models.mobilenet_v2 import HEAD_INIT, round_width
 from kcv.models.mobilenet_v3 import inverted_residual
 
@@ -56,8 +56,8 @@ def mnasnet(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"` halves the image five times; `"small"` only three times, for images of
-            64 pixels or less.
+        stem: `"standard"` halves the image five times, `"medium"` four and `"small"` three times,
+            for images of 64 pixels or less.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
         bn_momentum, bn_epsilon: of the batch normalisations; the paper's momentum of 0.9997 suits
@@ -66,14 +66,14 @@ def mnasnet(
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm)
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    x = conv(x, round_width(32 * width), 3, 1 if small else 2)
+    fewer = fewer_halvings(stem)
+    x = conv(x, round_width(32 * width), 3, 1 if fewer else 2)
     level = 1
     for stage in STAGES:
         stride = stage.stride
         if stride == 2:
             x, level = tap(x, f"stage{level}"), level + 1
-            stride = 1 if small and level == 2 else 2
+            stride = 1 if fewer == 2 and level == 2 else 2
         for block in range(math.ceil(stage.depth * depth)):
             x = inverted_residual(
                 x,

@@ -8,7 +8,7 @@ import math
 from functools import partial
 
 from kcv.engine import Model
-from kcv.layers import BatchNorm, classify, conv_norm, image_input, is_small, tap
+from kcv.layers import BatchNorm, classify, conv_norm, fewer_halvings, image_input, tap
 from kcv.layers.separable import depthwise_separable
 from kcv.models.mobilenet_v2 import HEAD_INIT, round_width
 
@@ -38,8 +38,8 @@ def mobilenet_v1(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"` halves the image five times; `"small"` only three times, for images of
-            64 pixels or less.
+        stem: `"standard"` halves the image five times, `"medium"` four and `"small"` three times,
+            for images of 64 pixels or less.
         padding: `"symmetric"`, or `"same"` for weights that were trained in TensorFlow.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
@@ -52,13 +52,13 @@ def mobilenet_v1(
     pad = conv_padding(padding)
     conv = partial(conv_norm, norm=norm, act="relu6", padding=pad)
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    x = conv(x, round_width(32 * width), 3, 1 if small else 2)
+    fewer = fewer_halvings(stem)
+    x = conv(x, round_width(32 * width), 3, 1 if fewer else 2)
     level = 1
     for base, blocks, stride in STAGES:
         if stride == 2:
             x, level = tap(x, f"stage{level}"), level + 1
-        stride = 1 if small and level == 2 else stride
+        stride = 1 if fewer == 2 and level == 2 else stride
         for block in range(math.ceil(blocks * depth)):
             first = stride if block == 0 else 1
             x = depthwise_separable(x, round_width(base * width), 3, first, padding=pad, conv=conv)

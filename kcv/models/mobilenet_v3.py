@@ -17,8 +17,8 @@ from kcv.layers import (
     classify,
     conv_norm,
     drop_path,
+    fewer_halvings,
     image_input,
-    is_small,
     squeeze_excite,
     tap,
 )
@@ -128,8 +128,8 @@ def mobilenet_v3(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"` halves the image five times; `"small"` only three times, for images of
-            64 pixels or less.
+        stem: `"standard"` halves the image five times, `"medium"` four and `"small"` three times,
+            for images of 64 pixels or less.
         stages: rows of the body.
         head: channels of the layer before the classifier; a width below 1 leaves them.
         width, depth: multipliers of channels and of blocks in a stage.
@@ -140,14 +140,14 @@ def mobilenet_v3(
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm, act="hard_silu")
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    x = conv(x, round_width(16 * width), 3, 1 if small else 2)
+    fewer = fewer_halvings(stem)
+    x = conv(x, round_width(16 * width), 3, 1 if fewer else 2)
     level = 1
     for stage in stages:
         stride = stage.stride
         if stride == 2:
             x, level = tap(x, f"stage{level}"), level + 1
-            stride = 1 if small and level == 2 else 2
+            stride = 1 if fewer == 2 and level == 2 else 2
         x = _blocks(x, stage, stride, width, depth, conv)
     x = conv(tap(x, f"stage{level}"), 6 * x.shape[-1], 1)
     x = tap(x, "features")

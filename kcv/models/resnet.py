@@ -7,6 +7,7 @@ https://arxiv.org/abs/1709.01507 (SE). As in torchvision the stride is on the 3x
 """
 
 from functools import partial
+from typing import Any
 
 import keras
 
@@ -153,7 +154,8 @@ def resnet(
         plain = round(64 * width) * 2**stage
         for index in range(depth):
             stride = 2 if stage and index == 0 else 1
-            common = {"shortcut": SHORTCUTS[shortcut], "se": se, "rate": next(rates), "conv": conv}
+            common: dict[str, Any] = {"se": se, "rate": next(rates), "conv": conv}
+            common["shortcut"] = SHORTCUTS[shortcut]
             if block == "basic":
                 x = basic(x, plain, stride, **common)
             else:

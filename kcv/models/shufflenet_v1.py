@@ -15,8 +15,8 @@ from kcv.layers import (
     MaxPool2D,
     classify,
     conv_norm,
+    fewer_halvings,
     image_input,
-    is_small,
     tap,
 )
 from kcv.layers.shuffle import channel_shuffle
@@ -70,8 +70,8 @@ def shufflenet_v1(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: no stride and no pooling
-            before the first unit.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, without the stride of the
+            first convolution, or `"small"`, without the pooling too.
         groups: of the 1x1 convolutions, 1, 2, 3, 4 or 8.
         width: multiplier of all channels (the paper's s), rounded so that the groups fit.
         depths: units in each stage.
@@ -88,9 +88,9 @@ def shufflenet_v1(
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm)
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    x = tap(conv(x, round_width(24 * width, groups), 3, 1 if small else 2), "stage1")
-    x = tap(x if small else MaxPool2D(3, 2, 1)(x), "stage2")
+    fewer = fewer_halvings(stem)
+    x = tap(conv(x, round_width(24 * width, groups), 3, 1 if fewer else 2), "stage1")
+    x = tap(x if fewer == 2 else MaxPool2D(3, 2, 1)(x), "stage2")
     for stage, depth in enumerate(depths):
         plain = round_width(WIDTHS[groups] * 2**stage * width, 4 * groups)
         for index in range(depth):

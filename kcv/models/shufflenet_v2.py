@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from kcv.engine import Model
-from kcv.layers import BatchNorm, MaxPool2D, classify, conv_norm, image_input, is_small, tap
+from kcv.layers import BatchNorm, MaxPool2D, classify, conv_norm, fewer_halvings, image_input, tap
 from kcv.layers.shuffle import channel_shuffle
 
 
@@ -54,8 +54,8 @@ def shufflenet_v2(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: no stride and no pooling
-            before the first unit.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, without the stride of the
+            first convolution, or `"small"`, without the pooling too.
         widths, depths: channels and units of each stage.
         head: channels before the pooling.
         width: multiplier of `widths`, rounded to even numbers.
@@ -73,9 +73,9 @@ def shufflenet_v2(
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm)
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    x = tap(conv(x, 24, 3, 1 if small else 2), "stage1")
-    x = tap(x if small else MaxPool2D(3, 2, 1)(x), "stage2")
+    fewer = fewer_halvings(stem)
+    x = tap(conv(x, 24, 3, 1 if fewer else 2), "stage1")
+    x = tap(x if fewer == 2 else MaxPool2D(3, 2, 1)(x), "stage2")
     for stage, (base, depth) in enumerate(zip(widths, depths, strict=True), start=3):
         for index in range(depth):
             x = shuffle_unit(x, 2 * round(base * width / 2), 1 if index else 2, conv)

@@ -1,8 +1,11 @@
 """The Keras objects that a recipe describes: optimiser, loss, metrics, callbacks."""
 
+from typing import Any
+
 import keras
 
 from kcv import callbacks, losses, optimizers, schedules
+from kcv.data.mix import Mixed
 from kcv.recipes.recipe import Recipe
 
 
@@ -11,19 +14,21 @@ def make_schedule(recipe: Recipe, steps_per_epoch: int):
     base = schedules.scaled(recipe.learning_rate, recipe.batch_size, recipe.base_batch)
     steps = recipe.epochs * steps_per_epoch
     warmup = min(round(recipe.warmup_epochs * steps_per_epoch), steps - 1)
+    # from a hundredth, as torchvision's recipes: from zero the first step would be wasted
+    rise: dict[str, Any] = {"warmup": warmup, "warmup_start": 0.01}
     every = max(1, round(recipe.step_epochs * steps_per_epoch))
     if recipe.schedule == "one_cycle":
         return schedules.one_cycle(base, steps, **({"warmup": warmup} if warmup else {}))
     if recipe.schedule == "cosine":
-        return schedules.cosine(base, steps, warmup=warmup)
+        return schedules.cosine(base, steps, **rise)
     if recipe.schedule == "polynomial":
-        return schedules.polynomial(base, steps, warmup=warmup)
+        return schedules.polynomial(base, steps, **rise)
     if recipe.schedule == "step":
         edges = list(range(every, steps, every))
-        return schedules.step(base, edges, recipe.step_factor, warmup=warmup)
+        return schedules.step(base, edges, recipe.step_factor, **rise)
     if recipe.schedule == "exponential":
-        return schedules.exponential(base, recipe.step_factor, every, warmup=warmup)
-    return schedules.constant(base, warmup=warmup)
+        return schedules.exponential(base, recipe.step_factor, every, **rise)
+    return schedules.constant(base, **rise)
 
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -48,6 +53,19 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
         )
     return optimizers.SGD(
         rate, recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay, **clip
+    )
+
+
+def make_batches(recipe: Recipe, data):
+    """Return the training batches, mixed in pairs where the recipe says so."""
+    if not recipe.mixup and not recipe.cutmix:
+        return data.train
+    return Mixed(
+        data.train,
+        data.num_classes,
+        mixup=recipe.mixup,
+        cutmix=recipe.cutmix,
+        seed=recipe.seed,
     )
 
 

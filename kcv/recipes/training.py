@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,7 +15,13 @@ from kcv.data import Data
 from kcv.data import load as load_data
 from kcv.inference import load_run, softmax
 from kcv.recipes import floor
-from kcv.recipes.parts import make_callbacks, make_loss, make_metrics, make_optimizer
+from kcv.recipes.parts import (
+    make_batches,
+    make_callbacks,
+    make_loss,
+    make_metrics,
+    make_optimizer,
+)
 from kcv.recipes.recipe import Recipe
 from kcv.recipes.run import (
     EpochLog,
@@ -184,13 +191,14 @@ def _build(recipe: Recipe, data: Data) -> keras.Model:
 def _fit(run: Run, data: Data) -> Run:
     """Train, score and report; the run folder is usable whatever happens."""
     recipe, model = run.recipe, run.model
+    train = make_batches(recipe, data)
     model.compile(
         make_optimizer(recipe, len(data.train)),
         make_loss(recipe),
         metrics=make_metrics(data.num_classes),
     )
     # data and seed decide the checkpoint; a resume with others is refused there
-    averaging = make_callbacks(recipe, data.train)
+    averaging = make_callbacks(recipe, train)
     checkpoint = callbacks.Checkpoint(
         run.path / "checkpoints",
         callbacks=averaging,
@@ -199,14 +207,15 @@ def _fit(run: Run, data: Data) -> Run:
     )
     progress = Progress(len(data.train) * recipe.batch_size, recipe.batch_size)
     done = checkpoint.restore(model)
+    stopped = any(getattr(c, "stopped_epoch", None) is not None for c in averaging)
     _describe(run, data)
-    epochs = EpochLog(run.path / "log.jsonl", data.train, read_log(run.path)[:done])
+    epochs = EpochLog(run.path / "log.jsonl", train, read_log(run.path)[:done])
     started = time.perf_counter()
     try:
         model.fit(
-            data.train,
+            train,
             validation_data=data.val,
-            epochs=recipe.epochs,
+            epochs=done if stopped else recipe.epochs,
             initial_epoch=done,
             shuffle=False,
             verbose=0,
@@ -248,9 +257,9 @@ def _describe(run: Run, data: Data) -> None:
 
 def _rescue(run: Run, averaging) -> None:
     """Leave a usable folder after Ctrl-C: the weights of now, and a report of what there is."""
-    for callback in averaging:
-        getattr(callback, "restore", lambda: None)()
-    save_model(run.model, run.path / "model.keras")
+    ema = next((c for c in averaging if isinstance(c, callbacks.EMA)), None)
+    with ema.averaged() if ema is not None else nullcontext():
+        save_model(run.model, run.path / "model.keras")
     report.write(run.path)
     log.warning(
         "Stopped after %d of %d epochs. Go on with: kcv train %s --resume %s",

@@ -6,6 +6,8 @@ from PIL import Image
 
 from kcv.data import augment, draws
 from kcv.data.augment import Cutout, HorizontalFlip, RandomErasing, RandomResizedCrop, RandomShift
+from kcv.data.policies import AutoAugment, RandAugment, TrivialAugmentWide
+from kcv.data.timm_policy import RandAugmentTimm
 
 IMAGE = np.random.default_rng(0).integers(1, 256, (12, 10, 3), np.uint8)
 OPERATIONS = [
@@ -108,13 +110,44 @@ def test_named_sets_are_built_for_an_image_size():
     assert augment.build([Cutout(2)], (28, 28)) == (Cutout(2),)
 
 
+def test_parts_are_joined_with_a_plus():
+    assert augment.build("flip", (28, 28)) == (HorizontalFlip(),)
+    assert augment.build("crop + flip(0.25)+erase(0.1)", (9, 7)) == (
+        RandomResizedCrop((9, 7)),
+        HorizontalFlip(0.25),
+        RandomErasing(0.1),
+    )
+    assert augment.build("crop(0.35,1)+cutout(4)+shift(3)", (9, 7)) == (
+        RandomResizedCrop((9, 7), (0.35, 1)),
+        Cutout(4),
+        RandomShift(3),
+    )
+
+
+def test_policies_are_parts():
+    text = "randaugment+randaugment(1,5)+trivialaugment+autoaugment(svhn)+rand-m7-inc1"
+    assert augment.build(text, (9, 9)) == (
+        RandAugment(2, 9),
+        RandAugment(1, 5),
+        TrivialAugmentWide(),
+        AutoAugment("svhn"),
+        RandAugmentTimm(magnitude=7.0, std=0.0),
+    )
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
         (
-            "flip",
-            "augment needs one of none, shift, flip_shift, crop_flip. Received: augment='flip'",
+            "flop",
+            r"augment needs one of none, shift, flip_shift, crop_flip, or parts joined with '\+': "
+            r"crop, .* Received: augment='flop'. Did you mean 'flip'",
         ),
+        ("crop+randaugmnt(2)", r"crop\+randaugmnt\(2\)'. Did you mean 'randaugment'"),
+        ("crop+", r"erase. Received: augment='crop\+'$"),
+        ("flip(1,2)", r"brackets as in crop\(0.35,1\).* Received: 'flip\(1,2\)' in augment="),
+        ("erase(a)", r"brackets as in crop\(0.35,1\).* Received: 'erase\(a\)' in augment="),
+        ("crop+erase(1.5)", "RandomErasing needs 0 <= rate <= 1. Received: rate=1.5"),
         ([HorizontalFlip(), 3], r"can be called as op\(image, rng\). Received: 3"),
     ],
 )

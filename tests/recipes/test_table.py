@@ -1,0 +1,52 @@
+"""Every recipe of the table takes one real training step, on a tiny network of its family."""
+
+import functools
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kcv import data, models, recipes
+from kcv.models import VARIANTS
+from kcv.recipes.table import TABLES
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from test_models import TINY, tiny
+
+
+@functools.cache
+def network(family):
+    """Return a tiny network of a family, made once: recipes of a family share it."""
+    return tiny(next(name for name in TINY if VARIANTS[name].func is family))
+
+
+@functools.cache
+def images(augment, batch=8):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (40, 32, 32, 3), np.uint8)
+    return data.load((x, np.arange(40) % 4), augment=augment, batch_size=batch)
+
+
+@pytest.mark.parametrize("setting", sorted(TABLES))
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_a_recipe_takes_a_training_step(name, setting):
+    recipe = recipes.get(name, setting)
+    net, loaded = network(VARIANTS[name].func), images(recipe.augment)
+    net.compile(recipes.make_optimizer(recipe, 3), recipes.make_loss(recipe))
+    batches = recipes.make_batches(recipe.changed(batch_size=8), loaded)
+    before = [w.copy() for w in net.get_weights()]
+    callbacks = recipes.make_callbacks(recipe, batches)
+    history = net.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0, callbacks=callbacks)
+    assert math.isfinite(history.history["loss"][0])
+    assert any(not np.array_equal(a, b) for a, b in zip(before, net.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_the_network_of_a_recipe_takes_its_arguments(name):
+    for setting in TABLES:
+        recipe = recipes.get(name, setting)
+        known = models.fields(name)
+        assert set(recipe.network) <= set(known)
+        assert recipe.stem == "standard" or "stem" in known

@@ -1,0 +1,137 @@
+"""The command line: words in, lines and exit codes out."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kcv import cli, recipes
+
+TRAIN = ["--data", "digits", "--set", "network.width=0.125", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert cli.main(["train", "resnet18", *TRAIN, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_training_says_what_came_out(tmp_path, capsys):
+    assert cli.main(["train", "resnet18", *TRAIN, "--out", str(tmp_path / "r")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("epoch 1/1  loss ")
+    assert lines[-3].startswith("test accuracy ")
+    assert lines[-2].startswith("linear classifier on pixels: 0.9")
+    assert lines[-1].endswith("report.html")
+
+
+def test_the_run_of_a_recipe_file_is_that_recipe(tmp_path):
+    recipe = recipes.Recipe("resnet18", data="digits", epochs=1, network={"width": 0.125})
+    recipe.to_toml(tmp_path / "r.toml")
+    words = ["train", "--config", str(tmp_path / "r.toml"), "--out", str(tmp_path / "run")]
+    assert cli.main(words) == 0
+    stored = recipes.Recipe.from_toml(tmp_path / "run" / "recipe.toml")
+    assert (stored.epochs, stored.network) == (1, {"width": 0.125})
+
+
+def test_testing_prints_and_writes_the_figures(run, tmp_path, capsys):
+    out = tmp_path / "results.json"
+    assert cli.main(["test", str(run), "--out", str(out)]) == 0
+    assert "accuracy" in capsys.readouterr().out
+    figures = json.loads((run / "metrics.json").read_text())["test"]
+    assert json.loads(out.read_text())["accuracy"] == figures["accuracy"]
+
+
+def test_prediction_goes_on_past_a_bad_file(run, tmp_path, capsys):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_text("no picture")
+    out = tmp_path / "answers.csv"
+    assert cli.main(["predict", str(run), str(tmp_path), "--top", "2", "--out", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert "bad.png" in lines[0]
+    assert lines[1].count(", ") == 1
+    assert len(out.read_text().splitlines()) == 3
+
+
+def test_prediction_without_a_readable_image_is_a_mistake(run, tmp_path, capsys):
+    (tmp_path / "bad.png").write_text("no picture")
+    assert cli.main(["predict", str(run), str(tmp_path / "bad.png")]) == 2
+    assert "None of the 1 images could be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["train", "resnet17"], "Received: 'resnet17'. Did you mean"),
+        (["train"], "needs a model name or --config"),
+        (["train", "resnet18", "--set", "epoch=3"], "Did you mean epochs"),
+        (["train", "resnet18", "--set", "epochs"], "--set needs FIELD=VALUE"),
+        (["train", "resnet18", "--data", "fashoin_mini"], "fashion_mini"),
+        (["train", "resnet18", "--data", "folder:/nowhere/at/all"], "/nowhere/at/all"),
+        (["train", "resnet18", "--setting", "long"], "Received: setting='long'"),
+        (["train", "resnet18", "--config", "/nowhere.toml"], "no recipe file /nowhere.toml"),
+        (["test", "/nowhere"], "/nowhere"),
+        (["predict", "/nowhere", "x.png"], "/nowhere"),
+        (["list", "resnut*"], "resnut*"),
+        (["show", "resnet17"], "Did you mean"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(words, text, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    errors = capsys.readouterr().err
+    assert text in errors
+    assert len(errors.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(ValueError, match="resnet17"):
+        cli.main(["show", "resnet17", "--debug"])
+
+
+def test_a_recipe_for_another_model_is_refused(tmp_path, capsys):
+    recipes.get("resnet18").to_toml(tmp_path / "r.toml")
+    assert cli.main(["train", "resnet34", "--config", str(tmp_path / "r.toml")]) == 2
+    assert "is a recipe for resnet18. Received: resnet34" in capsys.readouterr().err
+
+
+def test_the_list_follows_a_pattern(capsys):
+    assert cli.main(["list", "vit_tiny*"]) == 0
+    assert "vit_tiny_16" in capsys.readouterr().out
+
+
+def test_a_shown_recipe_is_a_configuration(tmp_path, capsys):
+    assert cli.main(["show", "resnet18"]) == 0
+    (tmp_path / "r.toml").write_text(capsys.readouterr().out)
+    assert recipes.Recipe.from_toml(tmp_path / "r.toml") == recipes.get("resnet18")
+
+
+def test_a_profile_counts_and_times(capsys):
+    assert cli.main(["profile", "mobilenet_v2_035", "--image-size", "32"]) == 0
+    text = capsys.readouterr().out
+    assert "1,677,128" in text
+    assert "images/s" in text
+
+
+def test_the_doctor_trains_a_step(capsys):
+    assert cli.main(["doctor"]) == 0
+    assert "a training step works" in capsys.readouterr().out
+
+
+def test_help_fits_a_screen_and_every_verb_has_an_example(capsys):
+    assert cli.main([]) == 0
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 40
+    for verb in cli.EXAMPLES:
+        with pytest.raises(SystemExit):
+            cli.main([verb, "--help"])
+        assert f"example: kcv {verb}" in capsys.readouterr().out
+
+
+def test_the_version_is_printed(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("kcv 0.")

@@ -1,0 +1,77 @@
+"""Imports point down, and backend code stays in its rooms."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import kcv
+
+ROOT = Path(kcv.__file__).parent
+# each part may import from parts of a lower level only, and its own
+LEVELS = {
+    "backend": 0,
+    "version": 0,
+    "kernels": 1,
+    "seeding": 2,
+    "schedules": 2,
+    "losses": 2,
+    "optimizers": 2,
+    "layers": 2,
+    "engine": 2,
+    "callbacks": 3,
+    "data": 3,
+    "models": 3,
+    "multiply_adds": 4,
+    "cost": 5,
+    "profiling": 6,
+    "listing": 7,
+    "inputs": 4,
+    "report": 4,
+    "inference": 5,
+    "recipes": 6,
+    "course": 7,
+    "doctor": 7,
+    "cli": 8,
+    "__main__": 9,
+}
+TORCH_ROOMS = ("kernels", "engine", "distribution", "weights", "data")
+FILES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+
+
+def part(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Return the modules that a file imports, anywhere in it."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path):
+    own = part(path)
+    for name in imported(path):
+        words = name.split(".")
+        if words[0] != "kcv" or words[1:2] in ([], [own]) or words[1] == "predict":
+            continue
+        assert LEVELS[words[1]] < LEVELS[own], f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_torch_is_named_in_its_rooms_only(path):
+    roots = {name.split(".")[0] for name in imported(path)}
+    assert part(path) in TORCH_ROOMS or "torch" not in roots
+    if part(path) not in ("kernels", "engine", "distribution"):
+        assert not [name for name in imported(path) if name.startswith("keras.src")]
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    empty = {"utils", "common", "helpers", "misc", "base", "registry"}
+    assert not [p for p in FILES if p.stem in empty]
