@@ -210,7 +210,8 @@ course.claim("the recipe read back from TOML is the same recipe", same)
 # checkpoints, the model, its scores and a report.
 #
 # The log knows loss and accuracy of both parts, and the rate of learning (4.13
-# 配置学习策略): one cycle, up and down again.
+# 配置学习策略) at the end of each epoch. One cycle rises first; here the rise is over
+# before the first epoch is logged, or soon after.
 
 # %%
 run = kcv.recipes.train(recipe, spec, out=nb.folder / "straight")
@@ -396,7 +397,7 @@ print(f"first epoch: {first:.3f} from scratch, {start:.3f} from the run")
 course.claim("a fine-tuned run starts ahead of one from scratch", start > first)
 
 # %% [markdown]
-# ## When it fails: why does the same network stay at chance?
+# ## When it fails: why does validation stay so far behind?
 #
 # Batch normalisation uses the statistics of the batch in training and a running mean
 # of them afterwards. Keras keeps 99 % of the running mean at each step by default, kcv

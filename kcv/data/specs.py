@@ -58,8 +58,8 @@ def load(
         channels: 1 (grey) or 3 (RGB); None for that of the arrays, or 3 for a folder.
         batch_size: images in a batch.
         seed: decides the validation part, the order of every epoch and the random changes.
-        augment: random changes of training images: a key of ``kcv.data.augment.SETS`` or
-            operations of that module.
+        augment: random changes of training images: a key of ``kcv.data.augment.SETS``, keys of its
+            ``PARTS`` joined as in ``"crop+flip+randaugment(2,9)"``, or operations of that module.
         val_fraction: share of the training images that is held out, ``0 < val_fraction < 1``.
         workers: number of processes that load; 0 loads in this process, best for arrays.
 

@@ -185,7 +185,7 @@ def _check_words(recipe: Recipe) -> None:
 RANGES = {
     "image_size": (0, None),
     "channels": (0, 3),
-    "val_fraction": (0.0, 0.9),
+    "val_fraction": (0.01, 0.9),
     "batch_size": (1, None),
     "workers": (0, None),
     "epochs": (1, None),

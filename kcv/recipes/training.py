@@ -78,7 +78,27 @@ def train(
     path = folder or _new_folder(recipe, out)
     _prepare(recipe)
     model = _build(recipe, loaded)
+    _announce(recipe, path)
     return _fit(Run(path, recipe, model), loaded)
+
+
+def _announce(recipe: Recipe, path: Path) -> None:
+    log.info(
+        "%s on %s, %d pixels, stem %s: %d epochs of %s, %s, learning rate %g for a batch of %d, "
+        "seed %d, %d threads. Run folder: %s",
+        recipe.model,
+        recipe.data,
+        recipe.image_size,
+        recipe.stem,
+        recipe.epochs,
+        recipe.optimizer,
+        recipe.schedule,
+        recipe.learning_rate,
+        recipe.base_batch,
+        recipe.seed,
+        recipe.threads,
+        path,
+    )
 
 
 def _resumed(recipe, out, resume) -> Path | None:

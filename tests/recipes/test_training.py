@@ -233,6 +233,21 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     assert [row["epoch"] for row in _rows(folder)][: done + 1] == list(range(1, done + 2))
 
 
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
+    folder = tmp_path / "run"
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000));"
+    words = ["train", "resnet18", "--data", "digits", "--epochs", "1", "--out", str(folder)]
+    code = f"{limit} from kcv.cli import main; sys.exit(main({words!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert len(_rows(folder)) == 1
+    assert not list(folder.glob(".aside*"))
+
+
 def _rows(folder):
     try:
         return [json.loads(x) for x in (folder / "log.jsonl").read_text().splitlines()]
