@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 
+_sleeps = False
+
+
 def _configured() -> str | None:
     """Return the backend named in the user's keras.json, if it is a choice.
 
@@ -37,8 +40,15 @@ def wait_passively() -> None:
     spinning threads gave 7 images a second, with two sleeping ones 86, with one thread 28; on the
     idle machine sleeping costs nothing measurable.
     """
+    global _sleeps
     if "torch" not in sys.modules:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _sleeps = os.environ["OMP_WAIT_POLICY"].upper() == "PASSIVE"
+
+
+def sleeps() -> bool:
+    """Return whether the waiting threads of this process sleep."""
+    return _sleeps
 
 
 choose()

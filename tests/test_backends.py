@@ -12,13 +12,15 @@ import sys, numpy as np, keras, kcv
 task, folder = sys.argv[1:]
 x = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
 vit = {"width": 24, "depth": 2}
-names = {"resnet18": {"width": 0.125}, "mobilenet_v2_035": {}, "vit_tiny_16": vit}
+resnet = {"width": 0.125, "depths": (1, 1, 1, 1)}
+names = {"resnet18": resnet, "mobilenet_v2_035": {"depth": 0.25}, "vit_tiny_16": vit}
 for name, changes in names.items():
     if task == "load":
         net = keras.saving.load_model(f"{folder}/{name}.keras")
         wanted = np.load(f"{folder}/{name}.npy")
         error = np.abs(net.predict(x, verbose=0) - wanted).max()
         assert error < 1e-4 * max(1, np.abs(wanted).max()), (name, error)
+    keras.utils.clear_session()
     net = kcv.models.build(name, num_classes=4, image_size=32, stem="small", **changes)
     accuracy = kcv.losses.Accuracy()
     net.compile(kcv.optimizers.SGD(0.01), kcv.losses.CrossEntropy(), metrics=[accuracy])

@@ -4,6 +4,7 @@ Layers (classes) own a weight, a random state or a fused kernel; blocks (functio
 and return a tensor.
 """
 
+from kcv.layers.adaptive import pool_to
 from kcv.layers.attention import Attention, mlp, transformer_encoder
 from kcv.layers.conv import Conv2D, DepthwiseConv2D, activate, conv_norm
 from kcv.layers.drop_path import DropPath, drop_path, drop_path_rates
@@ -17,7 +18,12 @@ from kcv.layers.lrn import LocalResponseNorm
 from kcv.layers.merge import patch_merging
 from kcv.layers.norm import BatchNorm
 from kcv.layers.pool import AvgPool2D, MaxPool2D
-from kcv.layers.separable import depthwise_separable, grouped_conv, spatially_separable
+from kcv.layers.separable import (
+    depthwise_separable,
+    grouped_conv,
+    plain_conv,
+    spatially_separable,
+)
 from kcv.layers.shuffle import channel_shuffle
 from kcv.layers.tokens import ClassToken, PositionEmbedding, patch_embed, resize_positions
 from kcv.layers.window import WindowAttention
@@ -52,6 +58,8 @@ __all__ = [
     "is_small",
     "mlp",
     "patch_embed",
+    "plain_conv",
+    "pool_to",
     "patch_merging",
     "resize_positions",
     "spatially_separable",

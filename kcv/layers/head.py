@@ -64,16 +64,21 @@ def classify(x, num_classes: int | None, dropout: float = 0.0, init="glorot_unif
     """
     if num_classes is None:
         return x
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ValueError(
-            "A classifier needs num_classes >= 1, or None for the feature map. "
-            f"Received: num_classes={num_classes!r}."
-        )
+    check_classes(num_classes)
     if pool:
         x = keras.layers.GlobalAveragePooling2D()(x)
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
     return Linear(num_classes, kernel_initializer=fresh(init), name="logits")(x)
+
+
+def check_classes(num_classes: int | None) -> None:
+    """Refuse a number of classes that is no positive integer; None is the feature map."""
+    if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 1):
+        raise ValueError(
+            "A classifier needs num_classes >= 1, or None for the feature map. "
+            f"Received: num_classes={num_classes!r}."
+        )
 
 
 def is_small(stem: str) -> bool:

@@ -26,15 +26,15 @@ class _Pool2D(keras.layers.Layer):
             return -(-n // s)
         before, after = kernels.pads(self.padding, (0, 0), self.pool_size, self.strides)[axis]
         span = n + before + after - k
-        if span < 0:
+        out = (-(-span // s) if self.ceil else span // s) + 1
+        # a last window that would start beyond the input is dropped, as in torch
+        out -= int(self.ceil and (out - 1) * s >= n + before)
+        if out < 1:
             raise ValueError(
                 f"{self.name} needs an image of at least its window {self.pool_size}. "
                 f"Received: size {n}. Use a larger image_size or stem='small'."
             )
-        if not self.ceil:
-            return span // s + 1
-        out = -(-span // s) + 1
-        return out - int((out - 1) * s >= n + before)
+        return out
 
     def get_config(self):
         own = {"pool_size": self.pool_size, "strides": self.strides}

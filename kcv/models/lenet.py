@@ -37,7 +37,7 @@ def lenet(
 
     Args:
         num_classes: classes, or None for the feature map `(B, 5, 5, 16)` of 32-pixel images.
-        image_size: pixels, a number or (height, width), from 14 on. The dense layers grow with it:
+        image_size: pixels, a number or (height, width), from 16 on. The dense layers grow with it:
             61,706 weights are those of 32 pixels.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.

@@ -11,6 +11,7 @@ import keras
 from kcv.engine import Model
 from kcv.layers import Conv2D, MaxPool2D, activate, image_input, is_small, tap
 from kcv.layers.fire import fire
+from kcv.layers.head import check_classes
 
 
 def _score(x, num_classes: int, dropout: float):
@@ -49,7 +50,7 @@ def squeezenet(
 
     Args:
         num_classes: classes, or None for the feature map at stride 16.
-        image_size: pixels, a number or (height, width), from 21 on.
+        image_size: pixels, a number or (height, width), from 29 on (12 with the small stem).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"`, or `"small"` for images of 64 pixels or less: a 3x3 of stride 1, so
@@ -63,9 +64,8 @@ def squeezenet(
     image, x = image_input(image_size, channels, normalize)
     small = is_small(stem)
     kernel, stride, padding = (3, 1, 1) if small else (stem_kernel, 2, 0)
-    x = Conv2D(round(stem_width * width), kernel, stride, padding, kernel_initializer="he_uniform")(
-        x
-    )
+    first = round(stem_width * width)
+    x = Conv2D(first, kernel, stride, padding, kernel_initializer="he_uniform")(x)
     x = tap(activate(x, "relu"), "stage1")
     for stage, row in enumerate(squeezes, start=2):
         x = MaxPool2D(3, 2, ceil=True)(x)
@@ -73,6 +73,7 @@ def squeezenet(
             x = fire(x, round(squeeze * width), 4 * round(squeeze * width))
         x = tap(x, f"stage{stage}")
     x = tap(x, "features")
+    check_classes(num_classes)
     x = x if num_classes is None else _score(x, num_classes, dropout)
     return Model(image, x, name=name)
 

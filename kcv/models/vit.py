@@ -20,6 +20,7 @@ from kcv.layers import (
     tap,
     transformer_encoder,
 )
+from kcv.layers.head import check_classes
 from kcv.layers.init import SMALL_NORMAL, fresh
 
 
@@ -102,6 +103,7 @@ def vit(
         if 4 * index % depth == 0:
             x = tap(x, f"stage{1 + 4 * index // depth}")
     x = tap(keras.layers.LayerNormalization(epsilon=ln_epsilon)(x), "features")
+    check_classes(num_classes)
     if num_classes is not None:
         x = _scores(x, num_classes, dropout, distilled)
     return Model(image, x, name=name)

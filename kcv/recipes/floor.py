@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kcv.data import ImageError
+
 SIDE, IMAGES = 64, 20_000  # larger images or sets are not worth the seconds
 
 
@@ -27,8 +29,15 @@ def linear_accuracy(data) -> dict | None:
 
 
 def _pixels(batches):
-    images = batches.images(range(len(batches.labels)))
-    return images.reshape(len(images), -1).astype(np.float32), np.asarray(batches.labels)
+    """Return pixels `(N, H W C)` and labels of the images that can be read."""
+    images, labels = [], []
+    for index, label in enumerate(batches.labels):
+        try:
+            images.append(batches.images([index])[0].reshape(-1))
+        except ImageError:
+            continue  # training has named it already
+        labels.append(label)
+    return np.stack(images).astype(np.float32), np.array(labels)
 
 
 def _with_one(x):

@@ -53,7 +53,7 @@ class Recipe:
         patience: epochs without a better validation accuracy before training stops, 0 for never.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         seed: of weights, order and random changes.
-        threads: CPU threads of torch; 0 takes all cores.
+        threads: CPU threads of torch; 0 takes `OMP_NUM_THREADS`, or all cores.
         source: where the settings come from.
         network: other arguments of the network, e.g. `{"width": 0.5}`.
 

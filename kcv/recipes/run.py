@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kcv import kernels
+from kcv import backend, kernels
 from kcv.recipes.recipe import Recipe
 from kcv.version import __version__
 
@@ -109,6 +109,19 @@ def cores() -> int:
     """Return how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def default_threads() -> int:
+    """Return how many threads to compute with where the recipe leaves it open.
+
+    `OMP_NUM_THREADS` if it is set; else all cores where waiting threads sleep (`kcv.backend`), half
+    of them where they spin because torch was imported before kcv: on a busy machine spinning
+    threads cost several times what they bring.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return cores() if backend.sleeps() else max(1, cores() // 2)
 
 
 def _processor() -> str:

@@ -224,7 +224,7 @@ PUBLISHED = {
 }
 
 SHORT_SOURCE = "kcv, for images of up to 64 pixels and a few minutes"
-CONV = {"learning_rate": 0.1, "epochs": 12}
+CONV = {"learning_rate": 0.1, "epochs": 10}
 # networks without batch norm want a smaller rate
 BARE = {"learning_rate": 0.01, "epochs": 12, "clip_norm": 1.0}
 TOKENS = {
@@ -241,7 +241,7 @@ SHORT = {
     "vgg*_bn": {**CONV, "learning_rate": 0.05, "stem": "small"},
     "vgg*": {**BARE, "stem": "small"},
     "squeezenet*": {**BARE, "learning_rate": 0.02, "stem": "small"},
-    "*resne*": {**CONV, "epochs": 8, "stem": "medium"},
+    "*resne*": {**CONV, "learning_rate": 0.03, "epochs": 9, "stem": "medium"},
     "mobilenet_v2*": {**CONV, "stem": "medium", "network": {"dropout": 0.0}},
     "vit*": {**TOKENS, "stem": "small"},
     "deit*": {**TOKENS, "stem": "small"},

@@ -26,7 +26,7 @@ from kcv.recipes.recipe import Recipe
 from kcv.recipes.run import (
     EpochLog,
     Run,
-    cores,
+    default_threads,
     environment,
     free_name,
     is_run,
@@ -154,7 +154,7 @@ def _resolve(recipe, data, setting: str, changes: dict) -> tuple[Recipe, Data]:
         data=loaded.spec,
         image_size=height if height == width else draft.image_size,
         channels=loaded.channels,
-        threads=draft.threads or cores(),
+        threads=draft.threads or default_threads(),
     ), loaded
 
 

@@ -14,7 +14,15 @@ from PIL import Image
 import kcv
 from kcv import recipes
 
-QUICK = {"epochs": 2, "batch_size": 64, "network": {"width": 0.125}, "learning_rate": 0.05}
+QUICK = {
+    "epochs": 2,
+    "batch_size": 32,
+    "base_batch": 32,
+    "learning_rate": 0.05,
+    "stem": "small",
+    "augment": "none",
+    "network": {"width": 0.125},
+}
 
 
 def quick(data="digits", **options):
@@ -221,7 +229,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     process = start(folder)
     wait_for_epochs(folder, 2, process)
     process.kill()
-    process.wait()
+    process.communicate()
     done = max(int(p.stem.split("-")[1]) for p in (folder / "checkpoints").glob("*.json"))
     again = start(folder, "--resume", "auto")
     wait_for_epochs(folder, 2, again)
@@ -238,9 +246,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000));"
     words = ["train", "resnet18", "--data", "digits", "--epochs", "1", "--out", str(folder)]
     code = f"{limit} from kcv.cli import main; sys.exit(main({words!r}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=500
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=500)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "File too large" in done.stderr.splitlines()[-1]
