@@ -1,6 +1,6 @@
 """ResNet-18 on fashion_mini, 9 epochs.
 
-test accuracy of a shorter run: 0.8895 (6 epochs, seed 0); the 9 epochs of this script are not measured yet
+test accuracy of a shorter run: 0.8895 (6 epochs, seed 0); these 9 epochs are not measured yet
 command: python recipes/resnet18.py
 machine: 2 cores of a shared AMD EPYC, one thread, torch 2.13.0, Keras 3.15.1
 minutes: not measured alone; about 100 CPU-seconds an epoch under other load
