@@ -36,8 +36,8 @@ def wait_passively() -> None:
     """Let OpenMP threads sleep while they wait, unless the user or an earlier import decided.
 
     By default they spin. On two cores with other work (load 7) a MobileNetV2 training step with two
-    spinning threads gave 7 images a second, with two sleeping ones 86, with one thread 28; on the
-    idle machine sleeping costs nothing measurable.
+    spinning threads gave 7 images a second, with two sleeping ones 86, with one thread 28. What
+    sleeping costs on an idle machine is not measured.
     """
     global _sleeps
     if "torch" not in sys.modules:

@@ -304,7 +304,7 @@ def test_restore_lets_go_of_the_model(tiny, trained):
     ema.restore()
 
 
-# an interrupt inside Keras's own comparison of structures comes out as this warning
+# seen once, on an interrupt inside Keras; the cause is not known, the weights are checked below
 @pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match:UserWarning")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="Keras itself loses weights there")
