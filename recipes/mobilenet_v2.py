@@ -1,7 +1,7 @@
 """MobileNetV2 on fashion_mini, 10 epochs.
 
 test accuracy 0.8845 (0.8830, 0.8855, 0.8850 with seeds 0, 1, 2); linear classifier 0.842
-command: kcv train mobilenet_v2 --epochs 10 --threads 1 --seed S, commit dd1ff74 (this script: not
+command: kcv train mobilenet_v2 --epochs 10 --threads 1 --seed S, commit dd1ff74
 machine: 2 cores of a shared AMD EPYC, one thread a run, torch 2.13.0, Keras 3.15.1
 minutes: not measured alone; 47 to 102 s of wall time an epoch under heavy other load
 choice: epochs and rate were chosen while test accuracies were seen

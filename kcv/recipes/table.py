@@ -1,7 +1,8 @@
 """A recipe for every model name: those of a published run, and short ones for small images.
 
 A row holds what differs from its family; `get` is the way in. Published rows were not run here;
-they were written from memory of the sources they name, and are to be checked against them. Where a source trains on several devices, `base_batch` is
+they were written from memory of the sources they name, and are to be checked against them.
+Where a source trains on several devices, `base_batch` is
 the sum of their batches. kcv spares norms, biases and position embeddings from weight decay, which
 older sources do not.
 """
