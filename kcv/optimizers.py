@@ -24,8 +24,26 @@ def decays(variable) -> bool:
     return len(variable.shape) > 1 and not variable.name.startswith(UNDECAYED)
 
 
+class _Prepared:
+    """What one step on torch needs of a list of variables; made anew when something changes."""
+
+    def __init__(self, optimizer, variables):
+        self.variables, self.settings = variables, optimizer._settings()
+        self.values = [v._value for v in variables]
+        self.decays = kernels.updates.groups([optimizer._rate(v) for v in variables])
+        self.slots = [
+            [slots[optimizer._get_variable_index(v)]._value for v in variables]
+            for slots in optimizer._all_slots()
+        ]
+        self.constrained = any(v.constraint is not None for v in variables)
+
+
 class _TorchMath(keras.optimizers.Optimizer):
-    """What the optimisers share: which variables decay, and slots stored as their variables are."""
+    """What the optimisers share: which variables decay, slots stored as their variables are.
+
+    On torch a step without clipping, accumulation, averaging or constraints goes past the work that
+    Keras does for each variable, and does not wait for the device.
+    """
 
     decay: str
 
@@ -46,8 +64,67 @@ class _TorchMath(keras.optimizers.Optimizer):
     def _apply_weight_decay(self, variables):
         """Do nothing: the decay is part of the update itself."""
 
-    def _slots(self, slots, variables):
-        return [slots[self._get_variable_index(v)] for v in variables]
+    def _all_slots(self) -> list:
+        """Return the lists of slots, in the order in which `_update` takes them."""
+        raise NotImplementedError
+
+    def _update(self, prepared, grads, rate: float) -> None:
+        """Do one step on tensors."""
+        raise NotImplementedError
+
+    def _settings(self) -> tuple:
+        """Return what decides the decay of each variable."""
+        return (self.weight_decay, self.decay)
+
+    def _is_plain(self) -> bool:
+        clips = self.clipnorm or self.global_clipnorm or self.clipvalue
+        others = self.use_ema or self.gradient_accumulation_steps or self.loss_scale_factor
+        return not (clips or others)
+
+    def _prepare(self, variables) -> _Prepared:
+        prepared = self.__dict__.get("_prepared")
+        same = prepared is not None and prepared.variables is variables
+        if not same or prepared.settings != self._settings():
+            prepared = self.__dict__["_prepared"] = _Prepared(self, variables)
+        return prepared
+
+    def apply(self, grads, trainable_variables=None):
+        variables = trainable_variables
+        plain = kernels.TORCH and self.built and variables is not None and self._is_plain()
+        if not plain or any(g is None for g in grads):
+            super().apply(grads, variables)
+            return
+        self._check_variables_are_known(variables)
+        prepared = self._prepare(variables)
+        if prepared.constrained:
+            super().apply(grads, variables)
+            return
+        self._update(prepared, grads, self._host_rate())
+        self._counter.advance(self._iterations)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if not kernels.TORCH:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        self._update(self._prepare(list(trainable_variables)), grads, self._host_rate())
+
+    def _host_rate(self) -> float:
+        """Return the learning rate as a Python number, without a wait for the device."""
+        rate = self._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            with keras.device("cpu"):
+                return float(rate(int(self._counter.read(self._iterations))))
+        if isinstance(rate, keras.Variable):
+            return self._known_rate.read(rate)
+        return float(rate() if callable(rate) else rate)
+
+    @property
+    def _counter(self):
+        return self.__dict__.setdefault("_known_step", kernels.updates.HostNumber())
+
+    @property
+    def _known_rate(self):
+        return self.__dict__.setdefault("_known_learning_rate", kernels.updates.HostNumber())
 
     def get_config(self):
         return {**super().get_config(), "decay": self.decay}
@@ -88,15 +165,13 @@ class SGD(_TorchMath, keras.optimizers.SGD):
             step = step + self.momentum * buffer if self.nesterov else buffer
         self.assign_sub(variable, rate * step)
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        if not kernels.TORCH:
-            super()._backend_update_step(grads, trainable_variables, learning_rate)
-            return
-        variables = trainable_variables
-        buffers = self._slots(self.momentums, variables) if self.momentum else None
-        rates = [self._rate(v) for v in variables]
-        kernels.sgd_step(
-            variables, grads, buffers, learning_rate, self.momentum, self.nesterov, rates
+    def _all_slots(self):
+        return [self.momentums] if self.momentum else []
+
+    def _update(self, prepared, grads, rate):
+        buffers = prepared.slots[0] if self.momentum else None
+        kernels.updates.sgd(
+            prepared.values, grads, buffers, rate, self.momentum, self.nesterov, prepared.decays
         )
 
 
@@ -163,20 +238,19 @@ class AdamW(_TorchMath, keras.optimizers.AdamW):
         decayed = variable * (1 - rate * self._rate(variable))
         self.assign(variable, decayed - rate * update)
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        if not kernels.TORCH:
-            super()._backend_update_step(grads, trainable_variables, learning_rate)
-            return
-        variables = trainable_variables
-        kernels.adamw_step(
-            variables,
+    def _all_slots(self):
+        return [self._momentums, self._velocities]
+
+    def _update(self, prepared, grads, rate):
+        betas = (self.beta_1, self.beta_2, self.epsilon)
+        kernels.updates.adamw(
+            prepared.values,
             grads,
-            self._slots(self._momentums, variables),
-            self._slots(self._velocities, variables),
-            learning_rate,
-            self._iterations,
-            (self.beta_1, self.beta_2, self.epsilon),
-            [self._rate(v) for v in variables],
+            *prepared.slots,
+            rate,
+            self._iterations._value + 1,
+            betas,
+            prepared.decays,
         )
 
 
@@ -230,6 +304,9 @@ class RMSprop(_TorchMath, keras.optimizers.RMSprop):
             self.assign(buffer, self.momentum * buffer + step)
             step = buffer
         self.assign_sub(variable, rate * step)
+
+    def _is_plain(self) -> bool:
+        return False  # no grouped step of this kind yet: variable by variable
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         # the grouped step of Keras' torch RMSprop has the other mathematics

@@ -62,7 +62,7 @@ def tensors(values: Sequence[np.ndarray], variables: Sequence) -> list:
 
 def move(averages: list, variables: Sequence, share: float) -> None:
     """Move each average towards its variable by `share` of the difference, in place."""
-    if kernels.lerp(averages, variables, share):
+    if kernels.updates.lerp(averages, variables, share):
         return
     for i, variable in enumerate(variables):
         average = averages[i]

@@ -1,0 +1,51 @@
+"""The model class that `kcv.models.build` returns."""
+
+import keras
+
+from kcv import kernels
+
+if kernels.TORCH:
+    from kcv.engine.steps import Steps
+else:
+
+    class Steps:  # type: ignore[no-redef]
+        """Elsewhere Keras's own steps are as fast as they can be."""
+
+
+@keras.saving.register_keras_serializable("kcv")
+class Model(Steps, keras.Model):
+    """A functional Keras model; everything Keras says of `keras.Model` holds.
+
+    Two things are added. On torch `fit`, `evaluate` and `predict` run the graph as a flat plan
+    (`kcv.engine.plan`) wherever that gives the same result, else as Keras does; `engine` says
+    which. Metrics are read twice a second and at the end of an epoch, and at every step only if a
+    callback of the user's looks at each batch. A network with auxiliary heads (outputs `logits`,
+    `logits_aux1`, ...) trains with one label: their losses count in training only, each by the
+    weight that its layer holds; metrics and `predict` see the main scores alone.
+    """
+
+    @property
+    def has_auxiliary(self) -> bool:
+        """Whether the network has auxiliary heads."""
+        return self.output_names[-1].startswith("logits_aux")
+
+    def main_scores(self, scores):
+        """Return the scores without those of auxiliary heads."""
+        several = isinstance(scores, list | tuple)
+        return scores[0] if several and self.has_auxiliary else scores
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        main = self.main_scores(y_pred)
+        loss = super().compute_loss(x, y, main, sample_weight, training)
+        if main is y_pred or not training:
+            return loss
+        for name, scores in zip(self.output_names[1:], y_pred[1:], strict=True):
+            weight = self.get_layer(name).loss_weight
+            loss = loss + weight * self._compile_loss(y, scores, sample_weight)
+        return loss
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, self.main_scores(y_pred), sample_weight)
+
+    def predict(self, *args, **kwargs):
+        return self.main_scores(super().predict(*args, **kwargs))

@@ -1,0 +1,46 @@
+"""Losses and metrics that need one torch call instead of a dozen."""
+
+import keras
+
+from kcv import kernels
+from kcv.losses import Accuracy, CrossEntropy
+
+
+def fast_loss(model):
+    """Return `loss(labels, scores)` of a model with one plain cross-entropy, None for any other."""
+    loss = model.loss
+    if not type(model).compute_loss.__module__.startswith("kcv.engine") or model.has_auxiliary:
+        return None
+    if model._compile_loss is None or model._compile_loss._user_loss_weights is not None:
+        return None
+    if any(w.regularizer is not None for w in model.trainable_weights):
+        return None
+    smoothing = _smoothing(loss)
+    if smoothing is None or loss.reduction != "sum_over_batch_size" or loss.dtype != "float32":
+        return None
+    return lambda labels, scores: kernels.mean_cross_entropy(scores, labels, smoothing)
+
+
+def _smoothing(loss) -> float | None:
+    """Return the label smoothing of a cross-entropy from logits, None for any other loss."""
+    if type(loss) is CrossEntropy:
+        return loss.label_smoothing
+    if type(loss) is keras.losses.SparseCategoricalCrossentropy:
+        plain = loss.from_logits and loss.ignore_class is None and loss._fn_kwargs["axis"] == -1
+        return 0.0 if plain else None
+    return None
+
+
+def fast_accuracies(metrics) -> list:
+    """Return the metrics of a compiled model if all are the plain accuracy, else an empty list."""
+    found = metrics.metrics
+    weighted = any(m is not None for m in metrics._flat_weighted_metrics)
+    if weighted or not all(_is_accuracy(m) for m in found):
+        return []
+    return found
+
+
+def _is_accuracy(metric) -> bool:
+    if type(metric) is Accuracy:
+        return metric.top == 1
+    return type(metric) is keras.metrics.SparseCategoricalAccuracy

@@ -1,0 +1,43 @@
+"""The few operations that decide the speed of a network, fused on torch, `keras.ops` elsewhere.
+
+Every function has two bodies: one torch call, and the same mathematics in `keras.ops`. Layers stay
+thin and never name a backend. Tensors are channels-last `(B, H, W, C)`; kernels have Keras's shape
+`(kh, kw, in, out)`. On torch `x.permute(0, 3, 1, 2)` of such a tensor *is* a `channels_last` one,
+so no activation is ever copied; `lay_out` stores convolution kernels so that none is copied either.
+"""
+
+from kcv.kernels import updates
+from kcv.kernels.attention import attention, attention_weights, linear
+from kcv.kernels.backend import TORCH
+from kcv.kernels.convolution import conv2d, depthwise_conv2d
+from kcv.kernels.layout import lay_out, match_layout
+from kcv.kernels.machine import device, keep_memory, set_threads
+from kcv.kernels.normalisation import batch_norm
+from kcv.kernels.objective import cross_entropy, hits, mean_cross_entropy
+from kcv.kernels.padding import pads
+from kcv.kernels.pooling import avg_pool2d, max_pool2d
+from kcv.kernels.randomness import drop_path, seed_backend
+
+__all__ = [
+    "TORCH",
+    "attention",
+    "attention_weights",
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "cross_entropy",
+    "depthwise_conv2d",
+    "device",
+    "drop_path",
+    "hits",
+    "keep_memory",
+    "lay_out",
+    "linear",
+    "match_layout",
+    "max_pool2d",
+    "mean_cross_entropy",
+    "pads",
+    "seed_backend",
+    "set_threads",
+    "updates",
+]

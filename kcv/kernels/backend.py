@@ -1,0 +1,5 @@
+"""Which backend the kernels are written for."""
+
+import keras
+
+TORCH = keras.backend.backend() == "torch"

@@ -1,0 +1,37 @@
+"""Cross-entropy and accuracy in one or two calls."""
+
+from keras import ops
+
+from kcv.kernels.backend import TORCH
+
+if TORCH:
+    import torch.nn.functional as F
+
+
+def cross_entropy(logits, labels, smoothing: float = 0.0):
+    """Return the softmax cross-entropy `(B,)` in float32 of labels `(B,)` or `(B, K)`."""
+    classes = logits.shape[-1]
+    logits = ops.cast(logits, "float32")
+    hard = len(labels.shape) < len(logits.shape) or labels.shape[-1] != classes
+    if TORCH:
+        labels = labels.reshape(-1).long() if hard else labels.to(logits.dtype)
+        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    if hard:
+        labels = ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), classes)
+    labels = ops.cast(labels, "float32") * (1 - smoothing) + smoothing / classes
+    return -ops.sum(labels * ops.log_softmax(logits), axis=-1)
+
+
+def mean_cross_entropy(logits, labels, smoothing: float = 0.0):
+    """Return the mean of `cross_entropy` over the batch, in one torch call."""
+    if not TORCH:
+        return ops.mean(cross_entropy(logits, labels, smoothing))
+    hard = labels.ndim < logits.ndim or labels.shape[-1] != logits.shape[-1]
+    labels = labels.reshape(-1).long() if hard else labels.to(logits.dtype)
+    return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+
+
+def hits(scores, labels):
+    """Count the samples whose best score `(B, K)` is their class number `(B,)` or `(B, 1)`."""
+    best = ops.argmax(scores, -1)
+    return ops.sum(ops.equal(best, ops.cast(ops.reshape(labels, (-1,)), best.dtype)))

@@ -1,0 +1,117 @@
+"""What changes weights in place on torch: steps of optimizers, and moving averages.
+
+The steps take plain tensors. torch's fused steps silently compute wrong updates where the strides
+of a weight, its gradient and its slots differ: slots are laid out as their weights are
+(`match_layout`), gradients that differ are copied.
+"""
+
+from kcv.kernels.backend import TORCH
+
+if TORCH:
+    import torch
+
+
+class HostNumber:
+    """What the host knows of a number on the device: it is read again only after it changed."""
+
+    def __init__(self):
+        self.tensor, self.version, self.number = None, -1, 0.0
+
+    def read(self, variable) -> float:
+        """Return the value of a scalar variable; waits for the device only if it is not known."""
+        tensor = variable._value
+        if tensor is not self.tensor or tensor._version != self.version:
+            self.tensor, self.number = tensor, tensor.item()
+            self.version = tensor._version
+        return self.number
+
+    def advance(self, variable) -> None:
+        """Add 1 to a counter, on the device and here."""
+        known = variable._value is self.tensor and self.tensor._version == self.version
+        variable._value.add_(1)
+        if known:
+            self.version, self.number = self.tensor._version, self.number + 1
+
+
+def _aligned(grads, values):
+    """Return the gradients in the memory order of the values; those that are stay as they are."""
+    return [
+        g if g.stride() == v.stride() else torch.empty_like(v).copy_(g)
+        for g, v in zip(grads, values, strict=True)
+    ]
+
+
+def groups(rates) -> list[tuple[float, list[int]]]:
+    """Return (decay rate, positions): torch's grouped kernels take one rate a call."""
+    found: dict[float, list[int]] = {}
+    for index, rate in enumerate(rates):
+        found.setdefault(rate, []).append(index)
+    return list(found.items())
+
+
+def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, decays) -> None:
+    """Update tensors in place by `torch.optim.SGD`'s rule.
+
+    torch's grouped calls, not its fused one: that is slower on a CPU.
+
+    Args:
+        buffers: momentum of each value, None without momentum.
+        decays: what `groups` gives for the decay rates of the values.
+    """
+    with torch.no_grad():
+        grads = _aligned(grads, values)
+        for decay, indices in decays:
+            if decay:
+                pick = [values[i] for i in indices]
+                decayed = torch._foreach_add([grads[i] for i in indices], pick, alpha=decay)
+                for i, g in zip(indices, decayed, strict=True):
+                    grads[i] = g
+        if buffers is not None:
+            torch._foreach_mul_(buffers, momentum)
+            torch._foreach_add_(buffers, grads)
+            grads = torch._foreach_add(grads, buffers, alpha=momentum) if nesterov else buffers
+        torch._foreach_add_(values, grads, alpha=-rate)
+
+
+def adamw(values, grads, means, squares, rate: float, steps, betas, decays) -> None:
+    """Update tensors in place by `torch.optim.AdamW`'s rule, in one fused kernel a decay rate.
+
+    Args:
+        steps: tensor with the number of the step, from 1.
+        betas: (beta 1, beta 2, epsilon).
+        decays: as in `sgd`.
+    """
+    beta_1, beta_2, epsilon = betas
+    with torch.no_grad():
+        grads = _aligned(grads, values)
+        steps = steps.to(torch.float32)
+        for decay, indices in decays:
+            torch._fused_adamw_(
+                [values[i] for i in indices],
+                [grads[i] for i in indices],
+                [means[i] for i in indices],
+                [squares[i] for i in indices],
+                [],
+                [steps] * len(indices),
+                lr=rate,
+                beta1=beta_1,
+                beta2=beta_2,
+                weight_decay=decay,
+                eps=epsilon,
+                amsgrad=False,
+                maximize=False,
+            )
+
+
+def lerp(averages, variables, share: float) -> bool:
+    """Move tensors towards variables by `share` of the difference, all in one grouped step.
+
+    Returns:
+        Whether it was done: only on torch, and where all types agree.
+    """
+    pairs = zip(averages, variables, strict=True)
+    if not TORCH or any(a.dtype != v._value.dtype for a, v in pairs):
+        return False
+    with torch.no_grad():
+        torch._foreach_lerp_(averages, [v._value for v in variables], share)
+    return True

@@ -1,0 +1,235 @@
+"""The flat plan gives what Keras's own way gives, and stands back where it cannot."""
+
+import keras
+import numpy as np
+import pytest
+from test_models import TINY, tiny
+
+from kcv import kernels, layers, models
+
+if not kernels.TORCH:
+    pytest.skip("the plan is torch's", allow_module_level=True)
+import torch
+
+
+def images(net, count=3, seed=0):
+    size = tuple(net.inputs[0].shape[1:])
+    values = np.random.default_rng(seed).normal(size=(count, *size))
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def keras_way(net, x, training):
+    """Return what Keras's own walk through the graph gives."""
+    call = lambda op, *args, **kwargs: op(*args, **kwargs)  # noqa: E731
+
+    def with_training(op):
+        def run(*args, **kwargs):
+            if getattr(op, "_call_has_training_arg", False):
+                kwargs["training"] = training
+            return call(op, *args, **kwargs)
+
+        return run
+
+    return net._run_through_graph([x.clone()], operation_fn=with_training)
+
+
+def state(net):
+    return [w._value.detach().clone() for w in net.weights]
+
+
+def put(net, values):
+    for w, value in zip(net.weights, values, strict=True):
+        w.assign(value)
+
+
+def run(net, x, training, way):
+    """Return (outputs, gradients, weights after) of one forward and backward pass."""
+    before = state(net)
+    net.zero_grad()
+    torch.manual_seed(0)
+    outputs = keras.tree.flatten(way(net, x, training))
+    sum((y.float() ** 2).mean() for y in outputs).backward()
+    gradients = [w._value.grad for w in net.trainable_weights]
+    after = state(net)
+    put(net, before)
+    return [y.detach() for y in outputs], gradients, after
+
+
+def flat(net, x, training):
+    assert net.engine == "flat plan"
+    return net.session.plan(x.clone(), training)
+
+
+def assert_same(first, second, tolerance=1e-5):
+    for group, other in zip(first, second, strict=True):
+        for a, b in zip(group, other, strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                scale = max(float(b.float().abs().max()), 1e-3)
+                assert float((a.float() - b.float()).abs().max()) <= tolerance * scale
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_plan_equals_keras(name, training):
+    # masks of dropout come from generators that count their calls
+    still = {"dropout": 0.0} if "dropout" in models.fields(name) else {}
+    net = tiny(name, image_size=64, **still)
+    x = images(net)
+    assert_same(run(net, x, training, flat), run(net, x, training, keras_way))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "vit_tiny_16", "swin_tiny"])
+def test_plan_equals_keras_in_mixed_precision(name):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    net = tiny(name)
+    x = images(net)
+    mine, theirs = run(net, x, False, flat), run(net, x, False, keras_way)
+    assert mine[0][0].dtype == torch.bfloat16
+    assert_same(mine, theirs)
+
+
+def test_float32_layers_inside_a_mixed_network_stay_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3)(image)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    net = models.Model(image, layers.Linear(2, dtype="float32")(x))
+    x = images(net)
+    mine, theirs = run(net, x, False, flat), run(net, x, False, keras_way)
+    assert mine[0][0].dtype == torch.float32
+    assert_same(mine, theirs, 1e-6)
+
+
+def test_several_outputs_come_as_a_list():
+    net = models.features(tiny("resnet18"), ["stage2", "stage4"])
+    maps = flat(net, images(net), False)
+    assert type(maps) is list
+    theirs = keras_way(net, images(net), False)
+    assert_same([[m.detach() for m in maps]], [[m.detach() for m in theirs]])
+
+
+def test_outputs_are_not_overwritten_by_what_follows():
+    image = keras.Input((4, 4, 3))
+    early = layers.Conv2D(3, 1, name="early")(image)
+    net = models.Model(image, [early, keras.layers.ReLU()(early)])
+    x = images(net)
+    assert float(flat(net, x, False)[0].detach().min()) < 0
+
+
+def test_branches_do_not_see_what_another_branch_overwrites():
+    image = keras.Input((4, 4, 3))
+    x = layers.BatchNorm()(image)
+    net = models.Model(image, keras.layers.Add()([keras.layers.ReLU()(x), x]))
+    assert_same(run(net, images(net), True, flat), run(net, images(net), True, keras_way))
+
+
+def test_dropped_paths_that_give_back_their_input_are_not_overwritten():
+    image = keras.Input((4, 4, 3))
+    x = layers.BatchNorm()(image)
+    y = layers.DropPath(0.5)(x)
+    net = models.Model(image, keras.layers.Add()([y, x]))
+    assert_same(run(net, images(net), False, flat), run(net, images(net), False, keras_way))
+
+
+def test_the_input_is_not_overwritten():
+    image = keras.Input((4, 4, 3))
+    net = models.Model(image, keras.layers.Add()([keras.layers.ReLU()(image), image]))
+    x = images(net)
+    given = x.clone()
+    net.session.plan(given, False)
+    assert torch.equal(given, x)
+
+
+def test_tensors_die_after_their_last_use():
+    image = keras.Input((64, 64, 8))
+    x = image
+    for _ in range(20):
+        x = layers.Conv2D(8, 1)(x)
+    net = models.Model(image, x)
+    alive = []
+    step, dead = net.session.plan.steps[10]
+    net.session.plan.steps[10] = (
+        lambda buffer, training: (step(buffer, training), alive.append(list(buffer))),
+        dead,
+    )
+    with torch.no_grad():
+        net.session.plan(images(net), False)
+    assert sum(y is not None for y in alive[0]) == 2
+
+
+@keras.saving.register_keras_serializable("test")
+class Doubled(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+class Own(models.Model):
+    def call(self, inputs, training=None, mask=None):
+        return super().call(inputs, training=training, mask=mask) + 1.0
+
+
+def uncovered():
+    image = keras.Input((8, 8, 3))
+    conv = layers.Conv2D(4, 3)
+    inner = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    regular = layers.Conv2D(4, 3, activity_regularizer="l2")
+    other = keras.Input((8, 8, 3))
+    sequence = keras.Input((5, 3))
+    masked = keras.layers.Masking()(sequence)
+    return {
+        "custom layer": models.Model(image, Doubled()(conv(image))),
+        "model inside": models.Model(image, inner(image)),
+        "activity regularizer": models.Model(image, regular(image)),
+        "two inputs": models.Model([image, other], keras.layers.Add()([image, other])),
+        "mask": models.Model(sequence, keras.layers.Dense(2)(masked)),
+        "own call": Own(image, conv(image)),
+        "nested outputs": models.Model(image, {"a": conv(image)}),
+    }
+
+
+@pytest.mark.parametrize("case", sorted(uncovered()))
+def test_what_the_plan_does_not_cover_goes_keras_way(case):
+    net = uncovered()[case]
+    assert net.engine.startswith("Keras: ")
+    x = [images(net)] * len(net.inputs)
+    with torch.no_grad():
+        mine = keras.tree.flatten(net(x if len(x) > 1 else x[0], training=False))[0]
+        theirs = keras.tree.flatten(net._run_through_graph(x))[0]
+    assert_same([[mine]], [[theirs + (1.0 if case == "own call" else 0.0)]])
+
+
+def test_a_quantized_layer_ends_the_plan():
+    image = keras.Input((8,))
+    net = models.Model(image, keras.layers.Dense(4)(image))
+    assert net.engine == "flat plan"
+    net.layers[-1].quantize("int8")
+    assert "quantized" in net.engine
+
+
+def test_a_training_argument_of_the_graph_is_kept():
+    image = keras.Input((4,))
+    net = models.Model(image, keras.layers.Dropout(0.5)(image, training=True))
+    x = torch.ones(2, 4)
+    assert float(net(x, training=False).min()) == 0.0
+
+
+def test_a_frozen_layer_stays_as_it_is():
+    net = tiny("resnet18")
+    bn = next(layer for layer in net.layers if isinstance(layer, layers.BatchNorm))
+    net(images(net), training=True)
+    bn.trainable = False
+    before = bn.moving_mean.numpy().copy()
+    net(images(net), training=True)
+    np.testing.assert_array_equal(bn.moving_mean.numpy(), before)
+
+
+@pytest.mark.parametrize("value", [np.ones((2, 32, 32, 3)), np.ones((2, 32, 32, 3), "uint8")])
+def test_arrays_of_any_kind_are_taken(value):
+    net = tiny("resnet18")
+    assert tuple(net(value).shape) == (2, 4)
+
+
+def test_a_wrong_shape_is_refused_as_by_keras():
+    with pytest.raises(ValueError, match="32"):
+        tiny("resnet18")(np.ones((2, 16, 16, 3), "float32"))
