@@ -134,11 +134,14 @@ def entries(
     return sorted(found, key=lambda entry: (getattr(entry, sort), entry.name))
 
 
+def has_weights(name: str) -> bool:
+    """Return whether trained weights are published for a model name; so far for none."""
+    return False
+
+
 def _entry(name: str) -> Entry:
-    row = figures()[name]
-    known = name in recipes.RECIPES
-    # no weights are published yet
-    return Entry(name, row.parameters, row.macs, row.image_size, paper(name), known, False)
+    row, known = figures()[name], (name in recipes.RECIPES, has_weights(name))
+    return Entry(name, row.parameters, row.macs, row.image_size, paper(name), *known)
 
 
 def table(found: Sequence[Entry]) -> str:

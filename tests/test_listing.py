@@ -65,6 +65,7 @@ def test_entries_say_what_is_known_of_a_name():
     assert f"{entry.macs / 1e9:.4f}" == "1.8141"
     assert (entry.image_size, entry.paper) == (224, "He et al. 2015")
     assert entry.recipe == ("resnet18" in recipes.RECIPES)
+    assert entry.weights == listing.has_weights("resnet18")
 
 
 @pytest.mark.parametrize("key", listing.SORTS)

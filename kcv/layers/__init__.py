@@ -12,6 +12,7 @@ from kcv.layers.fire import fire
 from kcv.layers.gates import squeeze_excite
 from kcv.layers.head import classify, fewer_halvings, image_input, is_small, tap
 from kcv.layers.inception import AuxiliaryLogits, inception_branch
+from kcv.layers.inverted import inverted_residual
 from kcv.layers.layer_scale import LayerScale
 from kcv.layers.linear import Linear
 from kcv.layers.lrn import LocalResponseNorm
@@ -55,6 +56,7 @@ __all__ = [
     "grouped_conv",
     "image_input",
     "inception_branch",
+    "inverted_residual",
     "is_small",
     "mlp",
     "patch_embed",

@@ -142,8 +142,9 @@ def conv_norm(
     padding: Padding | None = None,
     norm=BatchNorm,
     init=HE,
+    bias: bool = False,
 ):
-    """Convolution without bias, normalisation, activation.
+    """Convolution, normalisation, activation.
 
     `(B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), width)`
 
@@ -153,13 +154,15 @@ def conv_norm(
         padding: as in `Conv2D`; None pads half a kernel on every side, as PyTorch models do.
         norm: what makes the normalisation layer, e.g. `partial(BatchNorm, epsilon=1e-3)`.
         init: initialiser of the kernel.
+        bias: whether the convolution has one. The normalisation takes it away again: it is there
+            for weights that were published with one.
     """
     if padding is None:
         sides = (kernel, kernel) if isinstance(kernel, int) else kernel
         padding = (sides[0] // 2, sides[1] // 2)
     if groups > 1 and groups == x.shape[-1] == width:
         layer = DepthwiseConv2D(
-            kernel, stride, padding, use_bias=False, depthwise_initializer=fresh(init)
+            kernel, stride, padding, use_bias=bias, depthwise_initializer=fresh(init)
         )
     else:
         layer = Conv2D(
@@ -168,7 +171,7 @@ def conv_norm(
             stride,
             padding,
             groups=groups,
-            use_bias=False,
+            use_bias=bias,
             kernel_initializer=fresh(init),
         )
     return activate(norm()(layer(x)), act)

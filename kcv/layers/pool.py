@@ -15,6 +15,10 @@ class _Pool2D(keras.layers.Layer):
         self.strides = self.pool_size if strides is None else pair(strides)
         self.padding, self.ceil = padding, ceil
 
+    def build(self, input_shape):
+        # a window that does not fit is refused here: Keras wraps what is raised inside of a call
+        self.compute_output_shape(input_shape)
+
     def compute_output_shape(self, input_shape):
         sizes = []
         for n, k, s, i in zip(input_shape[1:3], self.pool_size, self.strides, (0, 1), strict=True):

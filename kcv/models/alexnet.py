@@ -13,7 +13,16 @@ from typing import NamedTuple
 import keras
 
 from kcv.engine import Model
-from kcv.layers import Conv2D, Linear, MaxPool2D, activate, classify, image_input, is_small, tap
+from kcv.layers import (
+    Conv2D,
+    Linear,
+    MaxPool2D,
+    activate,
+    classify,
+    fewer_halvings,
+    image_input,
+    tap,
+)
 from kcv.layers.adaptive import pool_to
 from kcv.layers.init import fresh
 from kcv.layers.lrn import LocalResponseNorm
@@ -24,6 +33,7 @@ class Conv(NamedTuple):
 
     width: int
     kernel: int
+    stride: int = 1
     groups: int = 1
     bias: float = 0.0
     lrn: bool = False
@@ -45,7 +55,7 @@ GAUSS = keras.initializers.RandomNormal(stddev=0.01, seed=0)  # the paper's
 DESIGNS = {
     "one_tower": Design(
         convs=(
-            Conv(64, 11, pool=True),
+            Conv(64, 11, 4, pool=True),
             Conv(192, 5, pool=True),
             Conv(384, 3),
             Conv(256, 3),
@@ -57,7 +67,7 @@ DESIGNS = {
     ),
     "two_towers": Design(
         convs=(
-            Conv(96, 11, lrn=True, pool=True),
+            Conv(96, 11, 4, lrn=True, pool=True),
             Conv(256, 5, groups=2, bias=1.0, lrn=True, pool=True),
             Conv(384, 3),
             Conv(384, 3, groups=2, bias=1.0),
@@ -70,29 +80,29 @@ DESIGNS = {
 }
 
 
-def _small(design: Design) -> Design:
-    """Return the design for small images: 3x3 first, weights by He's rule, no biases of 1.
+def _small(design: Design, fewer: int) -> Design:
+    """Return the design for small images: 5x5 of stride 2 or 3x3, He's rule, no biases of 1.
 
     The paper's start is made for its widths: a small network on it stands still, its signal lost
     beside the biases.
     """
     convs = [row._replace(bias=0.0) for row in design.convs]
-    convs[0] = convs[0]._replace(kernel=3)
+    kernel, stride = (5, 2) if fewer == 1 else (3, 1)
+    convs[0] = convs[0]._replace(kernel=kernel, stride=stride)
     return design._replace(convs=tuple(convs), init=HE, bias=0.0)
 
 
 def _conv(x, row: Conv, width: int, init):
     """Convolve, ReLU, and normalise over channels if the row says so.
 
-    The 11x11 steps by 4 and is padded by 2: 224 pixels give the 55 of the paper, which come from
-    227 without padding.
+    The 11x11 is padded by 2: 224 pixels give the 55 of the paper, which come from 227 without
+    padding.
     """
-    stride, padding = (4, 2) if row.kernel == 11 else (1, row.kernel // 2)
     x = Conv2D(
         width,
         row.kernel,
-        stride,
-        padding,
+        row.stride,
+        2 if row.kernel == 11 else row.kernel // 2,
         groups=row.groups,
         kernel_initializer=fresh(init),
         bias_initializer=keras.initializers.Constant(row.bias),
@@ -134,9 +144,9 @@ def alexnet(
             to 6x6 before the dense layers, which changes nothing at 224 and 227.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less, from 15 on: the first
-            convolution is a 3x3 of stride 1, a feature map below 6x6 stays as small as it is, and
-            weights start by He's rule in both designs.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, a 5x5 of stride 2 first
+            (from 31 pixels on), or `"small"`, a 3x3 of stride 1 (from 15 on). Both leave a feature
+            map below 6x6 as small as it is, and start by He's rule in both designs.
         design: `"one_tower"` (2014) or `"two_towers"` (2012).
         width: multiplier of the convolutions' channels.
         dense_width: units of the two hidden dense layers.
@@ -147,15 +157,15 @@ def alexnet(
     """
     if design not in DESIGNS:
         raise ValueError(f"design must be one of {', '.join(DESIGNS)}. Received: {design!r}.")
-    small = is_small(stem)
-    plan = _small(DESIGNS[design]) if small else DESIGNS[design]
+    fewer = fewer_halvings(stem)
+    plan = _small(DESIGNS[design], fewer) if fewer else DESIGNS[design]
     image, x = image_input(image_size, channels, normalize)
     for stage, row in enumerate(plan.convs, start=1):
         x = tap(_conv(x, row, round(row.width * width / 2) * 2, plan.init), f"stage{stage}")
         x = MaxPool2D(3, 2)(x) if row.pool else x
     x = tap(x, "features")
     if num_classes is not None:
-        x = pool_to(x, *(min(6, n) if small else 6 for n in x.shape[1:3]))
+        x = pool_to(x, *(min(6, n) if fewer else 6 for n in x.shape[1:3]))
         x = _dense(keras.layers.Flatten()(x), dense_width, plan, dropout)
         x = classify(x, num_classes, dropout if plan.dropout_from else 0.0, GAUSS, pool=False)
     return Model(image, x, name=name)

@@ -1,7 +1,8 @@
 """ConvNeXt: a ResNet rebuilt step by step until it trains like a Swin transformer.
 
 Liu et al. 2022, https://arxiv.org/abs/2201.03545. Atto to nano are timm's smaller rows: the same
-network, written there with 1x1 convolutions.
+network, written there with 1x1 convolutions. Kernels start with a standard deviation of 0.02,
+biases at zero and branch scales at 1e-6, as in the authors' code.
 """
 
 from functools import partial
@@ -16,8 +17,8 @@ from kcv.layers import (
     classify,
     drop_path,
     drop_path_rates,
+    fewer_halvings,
     image_input,
-    is_small,
     mlp,
     tap,
 )
@@ -65,6 +66,7 @@ def convnext(
     dropout: float = 0.0,
     drop_rate: float = 0.0,
     ln_epsilon: float = 1e-6,
+    head_epsilon: float | None = None,
     name: str = "convnext_tiny",
 ) -> Model:
     """Build a ConvNeXt: images `(B, H, W, channels)` to logits `(B, num_classes)`.
@@ -74,7 +76,8 @@ def convnext(
         image_size: pixels, a number or (height, width); what does not fill a patch is cut off.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: patches of half the side.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, patches of half the side,
+            or `"small"`, of a quarter.
         patch: side of a patch of the stem in pixels.
         width: channels of the first stage; each further stage doubles them.
         depths: blocks in each stage.
@@ -84,10 +87,11 @@ def convnext(
         drop_rate: largest rate of stochastic depth, linear over the blocks; 0.1 for tiny to 0.5
             for large in the paper.
         ln_epsilon: of the layer normalisations.
+        head_epsilon: of the one before the classifier, None for the same.
     """
     norm = partial(keras.layers.LayerNormalization, epsilon=ln_epsilon)
     image, x = image_input(image_size, channels, normalize)
-    x = _patches(x, width, max(1, patch // 2) if is_small(stem) else patch)
+    x = _patches(x, width, max(1, patch >> fewer_halvings(stem)))
     x = tap(norm()(x), "stage1")
     rates = iter(drop_path_rates(drop_rate, sum(depths)))
     for stage, depth in enumerate(depths):
@@ -99,7 +103,9 @@ def convnext(
         x = tap(x, f"stage{stage + 2}")
     x = tap(x, "features")
     if num_classes is not None:
-        x = norm()(keras.layers.GlobalAveragePooling2D()(x))
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        epsilon = ln_epsilon if head_epsilon is None else head_epsilon
+        x = keras.layers.LayerNormalization(epsilon=epsilon)(x)
     x = classify(x, num_classes, dropout, SMALL_NORMAL, pool=False)
     return Model(image, x, name=name)
 

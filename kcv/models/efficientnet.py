@@ -1,6 +1,8 @@
 """EfficientNet B0 to B7: one searched network, scaled in width, depth and image size together.
 
-Tan and Le 2019, https://arxiv.org/abs/1905.11946. Numbers follow torchvision.
+Tan and Le 2019, https://arxiv.org/abs/1905.11946. Numbers follow torchvision. So does the start, on
+which the paper is silent: convolutions by He's rule, the classifier uniform within the inverse root
+of its classes, biases at zero.
 """
 
 import math
@@ -16,12 +18,11 @@ from kcv.layers import (
     conv_norm,
     fewer_halvings,
     image_input,
+    inverted_residual,
     squeeze_excite,
     tap,
 )
-from kcv.models.mobilenet_v1 import conv_padding
-from kcv.models.mobilenet_v2 import round_width
-from kcv.models.mobilenet_v3 import inverted_residual
+from kcv.models.mobilenet_v2 import conv_padding, round_width
 
 
 class Stage(NamedTuple):

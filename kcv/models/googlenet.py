@@ -20,8 +20,8 @@ from kcv.layers import (
     activate,
     classify,
     conv_norm,
+    fewer_halvings,
     image_input,
-    is_small,
     tap,
 )
 from kcv.layers.adaptive import pool_to
@@ -107,8 +107,8 @@ def googlenet(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: a 3x3 of stride 1 without
-            pooling, so that the feature map is at stride 8.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, a 3x3 of stride 1 first, or
+            `"small"`, without the pooling after it too: the feature map is at stride 16 or 8.
         width: multiplier of all channels.
         branch_kernel: window of the third branch, 3 (torchvision) or 5 (paper).
         aux: adds the auxiliary classifiers of training: the outputs are then `[logits,
@@ -119,9 +119,9 @@ def googlenet(
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(scaled_conv, factor=width, norm=norm)
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    x = tap(conv(x, 64, 3 if small else 7, 1 if small else 2), "stage1")
-    if not small:
+    fewer = fewer_halvings(stem)
+    x = tap(conv(x, 64, 3 if fewer else 7, 1 if fewer else 2), "stage1")
+    if fewer < 2:
         x = MaxPool2D(3, 2, ceil=True)(x)
     x = tap(conv(conv(x, 64, 1), 192, 3), "stage2")
     heads: list = []

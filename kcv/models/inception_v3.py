@@ -1,7 +1,9 @@
 """Inception v3: kernels factorised, n x n into n x 1 and 1 x n.
 
 Szegedy et al. 2015, https://arxiv.org/abs/1512.00567. Widths and padding follow torchvision, which
-follows Google's release. Images are 299 pixels; from 75 on any size will do.
+follows Google's release. Images are 299 pixels; from 75 on any size will do. The paper names no
+start; torchvision's is a normal of 0.1 cut at two standard deviations, and less in the auxiliary
+classifier.
 """
 
 from functools import partial
@@ -15,8 +17,8 @@ from kcv.layers import (
     MaxPool2D,
     classify,
     conv_norm,
+    fewer_halvings,
     image_input,
-    is_small,
     tap,
 )
 from kcv.layers.adaptive import pool_to
@@ -101,12 +103,12 @@ def auxiliary(x, num_classes: int, conv=conv_norm):
     return AuxiliaryLogits(num_classes, 0.4, kernel_initializer=init, name="logits_aux1")(x)
 
 
-def _stem(x, small: bool, conv):
-    """Return the first 192 channels: at stride 8 without padding, or at stride 2 with it."""
-    edge = None if small else 0
-    x = conv(x, 32, 3, 1 if small else 2, padding=edge)
+def _stem(x, fewer: int, conv):
+    """Return the first 192 channels, pooled: at stride 8 without padding, at 4 or 2 with it."""
+    edge = None if fewer else 0
+    x = conv(x, 32, 3, 1 if fewer else 2, padding=edge)
     x = tap(conv(conv(x, 32, 3, padding=edge), 64, 3), "stage1")
-    x = x if small else MaxPool2D(3, 2)(x)
+    x = x if fewer == 2 else MaxPool2D(3, 2)(x)
     x = tap(conv(conv(x, 80, 1), 192, 3, padding=edge), "stage2")
     return MaxPool2D(3, 2)(x)
 
@@ -132,8 +134,9 @@ def inception_v3(
         image_size: pixels, a number or (height, width), from 75 on.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less, from 15 on: stride 1 and
-            padding at the start and one pooling less, so that the feature map is at stride 8.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, stride 1 and padding at the
+            start (from 31 pixels on), or `"small"`, with one pooling less too (from 15 on): the
+            feature map is at stride 16 or 8.
         width: multiplier of all channels.
         aux: adds the auxiliary classifier of training: the outputs are then `[logits,
             logits_aux1]`. There is none on a feature map (`num_classes=None`).
@@ -144,7 +147,7 @@ def inception_v3(
     conv = partial(scaled_conv, factor=width, norm=norm, init=INIT)
     image, x = image_input(image_size, channels, normalize)
     heads = []
-    x = _stem(x, is_small(stem), conv)
+    x = _stem(x, fewer_halvings(stem), conv)
     for pooled in (32, 64, 64):
         x = mixed(x, pooled, conv)
     x = reduce_first(tap(x, "stage3"), conv)

@@ -1,7 +1,8 @@
 """MnasNet-B1: a mobile network found by a search that measured latency on a phone.
 
 Tan et al. 2018, https://arxiv.org/abs/1807.11626. B1 is the variant without squeeze-and-excite;
-rounding of widths and the fixed 1280 channels at the end follow torchvision.
+rounding of widths, the fixed 1280 channels at the end and the start follow torchvision: He's rule,
+and a normal of 0.01 for the classifier.
 """
 
 import math
@@ -9,9 +10,16 @@ from functools import partial
 from typing import NamedTuple
 
 from kcv.engine import Model
-from kcv.layers import BatchNorm, classify, conv_norm, fewer_halvings, image_input, tap
+from kcv.layers import (
+    BatchNorm,
+    classify,
+    conv_norm,
+    fewer_halvings,
+    image_input,
+    inverted_residual,
+    tap,
+)
 from kcv.models.mobilenet_v2 import HEAD_INIT, round_width
-from kcv.models.mobilenet_v3 import inverted_residual
 
 
 class Stage(NamedTuple):

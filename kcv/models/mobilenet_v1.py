@@ -1,7 +1,8 @@
 """MobileNet: depthwise-separable convolutions, one after the other.
 
 Howard et al. 2017, https://arxiv.org/abs/1704.04861. Padding, ReLU6 and rounding of widths follow
-timm; the original TensorFlow code pads with `"same"`, which is another function at stride 2.
+timm; the original TensorFlow code pads with `"same"`, which is another function at stride 2. The
+paper names no start: it is that of torchvision's V2.
 """
 
 import math
@@ -10,7 +11,7 @@ from functools import partial
 from kcv.engine import Model
 from kcv.layers import BatchNorm, classify, conv_norm, fewer_halvings, image_input, tap
 from kcv.layers.separable import depthwise_separable
-from kcv.models.mobilenet_v2 import HEAD_INIT, round_width
+from kcv.models.mobilenet_v2 import HEAD_INIT, conv_padding, round_width
 
 # width, depth, stride of the first block (table 1 of the paper)
 STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
@@ -64,17 +65,6 @@ def mobilenet_v1(
             x = depthwise_separable(x, round_width(base * width), 3, first, padding=pad, conv=conv)
     x = tap(tap(x, f"stage{level}"), "features")
     return Model(image, classify(x, num_classes, dropout, HEAD_INIT), name=name)
-
-
-def conv_padding(padding: str) -> str | None:
-    """Return what `conv_norm` takes for the padding of a network, `"symmetric"` or `"same"`.
-
-    Raises:
-        ValueError: for any other word.
-    """
-    if padding not in ("symmetric", "same"):
-        raise ValueError(f'padding must be "symmetric" or "same". Received: padding={padding!r}.')
-    return "same" if padding == "same" else None
 
 
 VARIANTS = {

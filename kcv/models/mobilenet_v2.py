@@ -1,7 +1,7 @@
 """MobileNetV2: inverted residuals with linear bottlenecks.
 
 Sandler et al. 2018, https://arxiv.org/abs/1801.04381. Padding and rounding of widths follow
-torchvision and timm.
+torchvision and timm, the start torchvision: He's rule, and a normal of 0.01 for the classifier.
 """
 
 import math
@@ -10,7 +10,15 @@ from functools import partial
 import keras
 
 from kcv.engine import Model
-from kcv.layers import BatchNorm, classify, conv_norm, fewer_halvings, image_input, tap
+from kcv.layers import (
+    BatchNorm,
+    classify,
+    conv_norm,
+    fewer_halvings,
+    image_input,
+    inverted_residual,
+    tap,
+)
 
 # expansion, width, depth, stride of the first block (table 2 of the paper)
 STAGES = (
@@ -31,19 +39,15 @@ def round_width(width: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * width else rounded
 
 
-def inverted_residual(x, width: int, stride: int = 1, expansion: int = 6, conv=conv_norm):
-    """Expand with 1x1, filter depthwise with 3x3, project linearly; add the input if it fits.
+def conv_padding(padding: str) -> str | None:
+    """Return what `conv_norm` takes for the padding of a network, `"symmetric"` or `"same"`.
 
-    `(B, H, W, C) -> (B, H / stride, W / stride, width)`. `conv` is `conv_norm` with the network's
-    settings.
+    Raises:
+        ValueError: for any other word.
     """
-    y, inner = x, x.shape[-1] * expansion
-    if expansion != 1:
-        y = conv(y, inner, 1)
-    y = conv(y, inner, 3, stride, groups=inner)
-    y = conv(y, width, 1, act=None)
-    fits = stride == 1 and width == x.shape[-1]
-    return keras.layers.Add()([x, y]) if fits else y
+    if padding not in ("symmetric", "same"):
+        raise ValueError(f'padding must be "symmetric" or "same". Received: padding={padding!r}.')
+    return "same" if padding == "same" else None
 
 
 def mobilenet_v2(
@@ -53,6 +57,7 @@ def mobilenet_v2(
     channels: int = 3,
     normalize=None,
     stem: str = "standard",
+    padding: str = "symmetric",
     width: float = 1.0,
     depth: float = 1.0,
     dropout: float = 0.2,
@@ -69,12 +74,16 @@ def mobilenet_v2(
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"` halves the image five times, `"medium"` four and `"small"` three times,
             for images of 64 pixels or less.
+        padding: `"symmetric"`, or `"same"` for weights that were trained in TensorFlow.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
         bn_momentum, bn_epsilon: of the batch normalisations.
+
+    Raises:
+        ValueError: if `padding` is neither word.
     """
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
-    conv = partial(conv_norm, norm=norm, act="relu6")
+    conv = partial(conv_norm, norm=norm, act="relu6", padding=conv_padding(padding))
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
     x = conv(x, round_width(32 * width), 3, 1 if fewer else 2)
@@ -84,8 +93,8 @@ def mobilenet_v2(
             x, level = tap(x, f"stage{level}"), level + 1
         stride = 1 if fewer == 2 and index == 1 else stride
         for block in range(math.ceil(blocks * depth)):
-            first = stride if block == 0 else 1
-            x = inverted_residual(x, round_width(base * width), first, expansion, conv)
+            first, inner = stride if block == 0 else 1, x.shape[-1] * expansion
+            x = inverted_residual(x, round_width(base * width), first, inner=inner, conv=conv)
     x = conv(tap(x, f"stage{level}"), round_width(1280 * max(1.0, width)), 1)
     x = classify(tap(x, "features"), num_classes, dropout, HEAD_INIT)
     return Model(image, x, name=name)

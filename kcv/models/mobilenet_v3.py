@@ -1,7 +1,8 @@
 """MobileNetV3: inverted residuals with squeeze-and-excite and hard swish, found by search.
 
 Howard et al. 2019, https://arxiv.org/abs/1905.02244. Numbers follow torchvision; where the width
-is not 1, the inner widths are timm's: the expansion times the rounded width of the input.
+is not 1, the inner widths are timm's: the expansion times the rounded width of the input. Weights
+start as torchvision's: He's rule, and a normal of 0.01 for both dense layers.
 """
 
 import math
@@ -16,14 +17,14 @@ from kcv.layers import (
     Linear,
     classify,
     conv_norm,
-    drop_path,
     fewer_halvings,
     image_input,
+    inverted_residual,
     squeeze_excite,
     tap,
 )
 from kcv.layers.init import fresh
-from kcv.models.mobilenet_v2 import HEAD_INIT, round_width
+from kcv.models.mobilenet_v2 import HEAD_INIT, conv_padding, round_width
 
 
 class Stage(NamedTuple):
@@ -54,36 +55,6 @@ SMALL = (
 )
 
 
-def inverted_residual(
-    x,
-    width: int,
-    stride: int = 1,
-    *,
-    inner: int,
-    kernel: int = 3,
-    gate=None,
-    rate: float = 0.0,
-    conv=conv_norm,
-):
-    """Expand with 1x1, filter depthwise, weigh the channels, project; add the input if it fits.
-
-    `(B, H, W, C) -> (B, H / stride, W / stride, width)`
-
-    Args:
-        inner: channels between; with `inner=C` there is no expansion.
-        kernel: side of the depthwise convolution.
-        gate: channel attention after it, e.g. `partial(squeeze_excite, width=8)`.
-        rate: of stochastic depth.
-        conv: `conv_norm` with the network's settings.
-    """
-    y = x if inner == x.shape[-1] else conv(x, inner, 1)
-    y = conv(y, inner, kernel, stride, groups=inner)
-    y = y if gate is None else gate(y)
-    y = conv(y, width, 1, act=None)
-    fits = stride == 1 and width == x.shape[-1]
-    return keras.layers.Add()([x, drop_path(y, rate)]) if fits else y
-
-
 def _blocks(x, stage: Stage, stride: int, width: float, depth: float, conv):
     """Return the output of one stage."""
     conv = partial(conv, act=stage.act)
@@ -112,6 +83,7 @@ def mobilenet_v3(
     channels: int = 3,
     normalize=None,
     stem: str = "standard",
+    padding: str = "symmetric",
     stages: tuple[Stage, ...] = LARGE,
     head: int = 1280,
     width: float = 1.0,
@@ -130,15 +102,19 @@ def mobilenet_v3(
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"` halves the image five times, `"medium"` four and `"small"` three times,
             for images of 64 pixels or less.
+        padding: `"symmetric"`, or `"same"` for weights that were trained in TensorFlow.
         stages: rows of the body.
         head: channels of the layer before the classifier; a width below 1 leaves them.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
         bn_momentum, bn_epsilon: of the batch normalisations; long runs on ImageNet took a
             momentum of 0.99.
+
+    Raises:
+        ValueError: if `padding` is neither word.
     """
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
-    conv = partial(conv_norm, norm=norm, act="hard_silu")
+    conv = partial(conv_norm, norm=norm, act="hard_silu", padding=conv_padding(padding))
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
     x = conv(x, round_width(16 * width), 3, 1 if fewer else 2)

@@ -3,7 +3,8 @@
 Zoph et al. 2017, https://arxiv.org/abs/1707.07012. Equal to keras.applications' networks, which
 took over the published weights: TensorFlow's padding, and in the reduction cells poolings over
 zeros at the border, maxima included. The auxiliary classifier of training is left out there and
-here.
+here. Convolutions start by He's rule over the outputs, as in the authors' code; the classifier by
+Glorot's, as theirs would make scores of few classes large.
 """
 
 from functools import partial
@@ -19,8 +20,8 @@ from kcv.layers import (
     classify,
     drop_path,
     drop_path_rates,
+    fewer_halvings,
     image_input,
-    is_small,
     tap,
 )
 from kcv.layers.init import HE, fresh
@@ -89,10 +90,13 @@ def normal_cell(x, previous, width: int, *, rate: float = 0.0, norm=BatchNorm):
     return keras.layers.Concatenate()([p, *sums])
 
 
-def reduction_cell(x, previous, width: int, *, rate: float = 0.0, norm=BatchNorm):
+def reduction_cell(
+    x, previous, width: int, *, rate: float = 0.0, norm=BatchNorm, max_over_zeros: bool = True
+):
     """Five sums of two branches, four of them joined, at half the size (figure 4 of the paper).
 
-    `(B, H, W, C) -> (B, H / 2, W / 2, 4 width)`; `previous` as in `normal_cell`.
+    `(B, H, W, C) -> (B, H / 2, W / 2, 4 width)`; `previous` as in `normal_cell`. The zeros around
+    the map count in its averages, and in its maxima unless `max_over_zeros` is False.
     """
     branch = partial(separable, width=width, rate=rate, norm=norm)
     p = x if previous is None else match(previous, x, width, norm)
@@ -100,7 +104,8 @@ def reduction_cell(x, previous, width: int, *, rate: float = 0.0, norm=BatchNorm
     # TensorFlow's padding of a 3x3 window at stride 2, but with zeros that count
     border = tuple((n % 2, 1) for n in h.shape[1:3])
     padded = keras.layers.ZeroPadding2D(border)(h)
-    high, mean = MaxPool2D(3, 2)(padded), AvgPool2D(3, 2)(padded)
+    high = MaxPool2D(3, 2)(padded) if max_over_zeros else MaxPool2D(3, 2, "same")(h)
+    mean = AvgPool2D(3, 2)(padded)
     one = _sum(branch(h, kernel=5, stride=2), branch(p, kernel=7, stride=2))
     two = _sum(drop_path(high, rate), branch(p, kernel=7, stride=2))
     three = _sum(drop_path(mean, rate), branch(p, kernel=5, stride=2))
@@ -120,6 +125,7 @@ def nasnet(
     depth: int = 4,
     stem_width: int = 32,
     skip_reduction: bool = False,
+    max_over_zeros: bool = True,
     width: float = 1.0,
     dropout: float = 0.5,
     drop_rate: float = 0.0,
@@ -136,12 +142,15 @@ def nasnet(
         image_size: pixels, a number or (height, width).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: a 3x3 of stride 1 and no
-            reduction cells before the first stage, the paper's network for CIFAR.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, without the reduction cells
+            before the first stage, or `"small"`, with a first convolution of stride 1 too: the
+            paper's network for CIFAR, its feature map at stride 4.
         penultimate: channels of the feature map, 24 times those of a branch of the first stage.
         depth: normal cells in each of the three stages.
         stem_width: channels of the first convolution.
         skip_reduction: the first normal cell of a stage looks past the reduction cell before it.
+        max_over_zeros: whether the zeros around a map take part in the maxima of the reduction
+            cells, as in keras.applications; in timm they do not.
         width: multiplier of all channels.
         dropout: rate before the classifier.
         drop_rate: largest rate of stochastic depth on the branches, linear over the cells (the
@@ -150,22 +159,23 @@ def nasnet(
             for a million steps.
     """
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
-    small = is_small(stem)
+    fewer = fewer_halvings(stem)
     image, x = image_input(image_size, channels, normalize)
+    reduce = partial(reduction_cell, norm=norm, max_over_zeros=max_over_zeros)
     base = 4 * max(1, round(penultimate * width / 96))
-    rates = iter(drop_path_rates(drop_rate, 3 * depth + (2 if small else 4)))
-    stride, padding = (1, 1) if small else (2, 0)
+    rates = iter(drop_path_rates(drop_rate, 3 * depth + (2 if fewer else 4)))
+    stride, padding = (1, 1) if fewer == 2 else (2, 0)
     x = norm()(plain_conv(x, round(stem_width * width), 3, stride, padding=padding))
     x, previous = tap(x, "stage1"), None
-    if small:
+    if fewer:
         x = tap(x, "stage2")
     else:
-        y = tap(reduction_cell(x, None, base // 4, rate=next(rates), norm=norm), "stage2")
-        x, previous = reduction_cell(y, x, base // 2, rate=next(rates), norm=norm), y
+        y = tap(reduce(x, None, base // 4, rate=next(rates)), "stage2")
+        x, previous = reduce(y, x, base // 2, rate=next(rates)), y
     for stage in range(3):
         units = base * 2**stage
         if stage:
-            y = reduction_cell(x, previous, units, rate=next(rates), norm=norm)
+            y = reduce(x, previous, units, rate=next(rates))
             x, previous = y, previous if skip_reduction else x
         for _ in range(depth):
             x, previous = normal_cell(x, previous, units, rate=next(rates), norm=norm), x

@@ -4,6 +4,8 @@ He et al. 2015, https://arxiv.org/abs/1512.03385 (ResNet); He et al. 2018,
 https://arxiv.org/abs/1812.01187 (B, C, D); Xie et al. 2016, https://arxiv.org/abs/1611.05431
 (ResNeXt); Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146 (wide); Hu et al. 2017,
 https://arxiv.org/abs/1709.01507 (SE). As in torchvision the stride is on the 3x3 (variant B).
+Convolutions start by He's rule over the outputs, as in the authors' code; gammas at one, also the
+last of a block; the classifier, on which the papers are silent, uniform with variance 1 / fan_in.
 """
 
 from functools import partial
@@ -48,16 +50,18 @@ def bottleneck(
     shortcut=None,
     se: bool = False,
     rate: float = 0.0,
+    stride_at: str = "3x3",
     conv=conv_norm,
 ):
     """1x1 to `inner` channels, 3x3 in `groups`, 1x1 to `width`, and a shortcut.
 
     `(B, H, W, C) -> (B, H / stride, W / stride, width)`; `inner` is a quarter of `width` unless
-    given. The other arguments are those of `basic`.
+    given; `stride_at` is "3x3" or, as in the paper, "1x1". The others are those of `basic`.
     """
     inner = width // 4 if inner is None else inner
-    y = conv(x, inner, 1)
-    y = conv(y, inner, 3, stride, groups=groups)
+    first, second = (stride, 1) if stride_at == "1x1" else (1, stride)
+    y = conv(x, inner, 1, first)
+    y = conv(y, inner, 3, second, groups=groups)
     y = conv(y, width, 1, act=None)
     return _add(x, y, stride, shortcut, se, rate, conv)
 
@@ -115,6 +119,8 @@ def resnet(
     deep_stem: bool = False,
     shortcut: str = "project",
     se: bool = False,
+    stride_at: str = "3x3",
+    conv_bias: bool = False,
     dropout: float = 0.0,
     drop_rate: float = 0.0,
     bn_momentum: float = 0.9,
@@ -138,12 +144,20 @@ def resnet(
         deep_stem: three 3x3 convolutions in place of the 7x7 (variants C and D).
         shortcut: `"project"`, `"pool_project"` (variant D) or `"zero_pad"` (option A).
         se: squeeze-and-excite at the end of each branch.
+        stride_at: which convolution of a bottleneck steps, `"3x3"` or, as in the paper and in
+            keras.applications' weights, the first `"1x1"`.
+        conv_bias: biases in the convolutions, as those weights have them.
         dropout: rate before the classifier.
         drop_rate: largest rate of stochastic depth, linear over the blocks.
         bn_momentum, bn_epsilon: of the batch normalisations.
+
+    Raises:
+        ValueError: if `stride_at` is neither word.
     """
+    if stride_at not in ("1x1", "3x3"):
+        raise ValueError(f'stride_at must be "1x1" or "3x3". Received: {stride_at!r}.')
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
-    conv = partial(conv_norm, norm=norm)
+    conv = partial(conv_norm, norm=norm, bias=conv_bias)
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
     x = tap(_stem(x, round(64 * width), fewer, deep_stem, conv), "stage1")
@@ -160,7 +174,8 @@ def resnet(
                 x = basic(x, plain, stride, **common)
             else:
                 inner = plain * group_width // 64 * groups
-                x = bottleneck(x, plain * 4, stride, inner=inner, groups=groups, **common)
+                common |= {"groups": groups, "stride_at": stride_at}
+                x = bottleneck(x, plain * 4, stride, inner=inner, **common)
         x = tap(x, f"stage{stage + 2}")
     x = classify(tap(x, "features"), num_classes, dropout, "lecun_uniform")
     return Model(image, x, name=name)

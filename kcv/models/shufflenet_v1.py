@@ -1,7 +1,8 @@
 """ShuffleNet: grouped 1x1 convolutions and a channel shuffle between them.
 
 Zhang et al. 2017, https://arxiv.org/abs/1707.01083. As in the paper the first unit does not group
-its first convolution, and there is no activation after the depthwise one.
+its first convolution, and there is no activation after the depthwise one. The paper names no start:
+it is that of the ResNets.
 """
 
 from functools import partial

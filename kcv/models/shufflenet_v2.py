@@ -1,6 +1,7 @@
 """ShuffleNetV2: half of the channels pass untouched, then all are shuffled.
 
-Ma et al. 2018, https://arxiv.org/abs/1807.11164. Numbers follow torchvision.
+Ma et al. 2018, https://arxiv.org/abs/1807.11164. Numbers follow torchvision. The paper names no
+start: it is that of the ResNets.
 """
 
 from functools import partial

@@ -1,7 +1,8 @@
 """SqueezeNet: fire modules, no dense layer, fifty times fewer weights than AlexNet.
 
 Iandola et al. 2016, https://arxiv.org/abs/1602.07360. Rows and padding follow torchvision; version
-1.1 is the authors' later one, with 2.3 times fewer multiply-adds.
+1.1 is the authors' later one, with 2.3 times fewer multiply-adds. Weights start as torchvision's:
+He's uniform rule, and a normal of 0.01 for the last convolution.
 """
 
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 import keras
 
 from kcv.engine import Model
-from kcv.layers import Conv2D, MaxPool2D, activate, image_input, is_small, tap
+from kcv.layers import Conv2D, MaxPool2D, activate, fewer_halvings, image_input, tap
 from kcv.layers.fire import fire
 from kcv.layers.head import check_classes
 
@@ -50,11 +51,11 @@ def squeezenet(
 
     Args:
         num_classes: classes, or None for the feature map at stride 16.
-        image_size: pixels, a number or (height, width), from 29 on (12 with the small stem).
+        image_size: pixels, a number or (height, width), from 29 on.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: a 3x3 of stride 1, so
-            that the feature map is at stride 8.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, a 3x3 of stride 1 first, or
+            `"small"`, without the pooling after it too: the feature map is at stride 8 or 4.
         stem_width, stem_kernel: channels and window of the first convolution.
         squeezes: for each stage the squeezed channels of its fire modules; each expands to eight
             times as many. A pooling stands before every stage.
@@ -62,13 +63,13 @@ def squeezenet(
         dropout: rate before the last convolution.
     """
     image, x = image_input(image_size, channels, normalize)
-    small = is_small(stem)
-    kernel, stride, padding = (3, 1, 1) if small else (stem_kernel, 2, 0)
+    fewer = fewer_halvings(stem)
+    kernel, stride, padding = (3, 1, 1) if fewer else (stem_kernel, 2, 0)
     first = round(stem_width * width)
     x = Conv2D(first, kernel, stride, padding, kernel_initializer="he_uniform")(x)
     x = tap(activate(x, "relu"), "stage1")
     for stage, row in enumerate(squeezes, start=2):
-        x = MaxPool2D(3, 2, ceil=True)(x)
+        x = x if fewer == 2 and stage == 2 else MaxPool2D(3, 2, ceil=True)(x)
         for squeeze in row:
             x = fire(x, round(squeeze * width), 4 * round(squeeze * width))
         x = tap(x, f"stage{stage}")

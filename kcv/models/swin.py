@@ -1,7 +1,9 @@
 """Swin Transformer: attention in windows that shift from block to block, on a shrinking map.
 
 Liu et al. 2021, https://arxiv.org/abs/2103.14030. Maps that the window does not divide are padded,
-as in torchvision, so one set of weights serves every image size.
+as in torchvision, so one set of weights serves every image size. Dense layers and tables of biases
+start with a standard deviation of 0.02 and biases at zero, as in the authors' code; the patch
+embedding with the inverse root of its fan.
 """
 
 from functools import partial
@@ -14,8 +16,8 @@ from kcv.layers import (
     classify,
     drop_path,
     drop_path_rates,
+    fewer_halvings,
     image_input,
-    is_small,
     mlp,
     tap,
 )
@@ -79,8 +81,9 @@ def swin(
         image_size: pixels, a number or (height, width); what does not fill a patch is cut off.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: patches of half the side,
-            windows of half the side or the whole map where that is smaller.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, patches of half the side,
+            or `"small"`, of a quarter. Both take windows of half the side, or the whole map where
+            that is smaller.
         patch: side of a patch in pixels.
         window: side of a window in tokens.
         width: channels of the first stage; each further stage doubles them.
@@ -100,9 +103,9 @@ def swin(
             "Swin needs one number of heads for each stage. "
             f"Received: depths={depths}, num_heads={num_heads}."
         )
-    small = is_small(stem)
-    if small:
-        patch, window = max(1, patch // 2), (window + 1) // 2
+    fewer = fewer_halvings(stem)
+    if fewer:
+        patch, window = max(1, patch >> fewer), (window + 1) // 2
     image, x = image_input(image_size, channels, normalize)
     x = Conv2D(width, patch, patch, kernel_initializer="lecun_normal")(x)
     x = tap(keras.layers.LayerNormalization(epsilon=ln_epsilon)(x), "stage1")
@@ -111,7 +114,7 @@ def swin(
     rates = iter(drop_path_rates(drop_rate, sum(depths)))
     for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
         x = patch_merging(x, ln_epsilon) if stage else x
-        side = min(window, *x.shape[1:3]) if small else window
+        side = min(window, *x.shape[1:3]) if fewer else window
         for index in range(depth):
             x = swin_block(
                 x,

@@ -1,7 +1,9 @@
 """Vision Transformer, and DeiT with its distillation token.
 
 Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929; Touvron et al. 2020,
-https://arxiv.org/abs/2012.12877.
+https://arxiv.org/abs/2012.12877. Dense layers, tokens and positions start with a standard deviation
+of 0.02 and biases at zero, as in the code of DeiT; the patch embedding with the inverse root of its
+fan, as in the first paper's code.
 """
 
 from functools import partial
@@ -14,8 +16,8 @@ from kcv.layers import (
     Linear,
     PositionEmbedding,
     drop_path_rates,
+    fewer_halvings,
     image_input,
-    is_small,
     patch_embed,
     tap,
     transformer_encoder,
@@ -63,8 +65,8 @@ def vit(
         image_size: pixels, a number or (height, width); what does not fill a patch is cut off.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
-        stem: `"standard"`, or `"small"` for images of 64 pixels or less: patches of a quarter of
-            the side, so that 28 pixels still give 49 tokens.
+        stem: `"standard"`; for images of 64 pixels or less `"medium"`, patches of half the side,
+            or `"small"`, of a quarter, so that 28 pixels still give 49 tokens.
         patch: side of a patch in pixels.
         width, depth, num_heads, mlp_ratio: of the encoder.
         distilled: adds a distillation token and head (DeiT); the logits are the mean of both
@@ -77,7 +79,7 @@ def vit(
     Raises:
         ValueError: if the image is smaller than a patch, or the heads do not divide the width.
     """
-    patch = max(1, patch // 4) if is_small(stem) else patch
+    patch = max(1, patch >> fewer_halvings(stem))
     image, x = image_input(image_size, channels, normalize)
     grid = (image.shape[1] // patch, image.shape[2] // patch)
     if not all(grid):

@@ -28,6 +28,26 @@ def test_a_branch_convolves_in_the_order_given():
     assert kernels == [(1, 1), (5, 5), (3, 3)]
 
 
+def slow(x, kernel, stride=1):
+    """Convolve, normalise with fresh statistics and cut at zero, one pixel at a time."""
+    (rows, columns), edge = kernel.shape[:2], 0 if stride > 1 else 1
+    around = [(0, 0), (edge * (rows // 2),) * 2, (edge * (columns // 2),) * 2, (0, 0)]
+    x = np.pad(x, around)
+    height, width = (x.shape[1] - rows) // stride + 1, (x.shape[2] - columns) // stride + 1
+    y = np.zeros((len(x), height, width, kernel.shape[-1]))
+    for b, i, j in np.ndindex(y.shape[:3]):
+        window = x[b, i * stride :, j * stride :][:rows, :columns]
+        y[b, i, j] = np.tensordot(window, kernel, 3)
+    return np.maximum(0, y) / np.sqrt(1 + 1e-5)
+
+
+def test_a_branch_equals_the_slow_loop(rng):
+    net, x = branch((4, 1), (6, (1, 7)), (5, 3, 2)), rng.normal(size=(2, 9, 9, 3))
+    first, second, third = (c.get_weights()[0] for c in net.layers if isinstance(c, Conv2D))
+    wanted = slow(slow(slow(x, first), second), third, 2)
+    np.testing.assert_allclose(net.predict(x, verbose=0), wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_a_factor_scales_the_width():
     image = keras.Input((4, 4, 3))
     widths = [scaled_conv(image, 10, factor=factor).shape[-1] for factor in (0.01, 0.5, 2)]

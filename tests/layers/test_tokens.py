@@ -1,5 +1,7 @@
 """Tokens, attention and residual scales against obvious NumPy."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -150,6 +152,26 @@ def test_squeeze_excite_equals_its_definition(rng):
     hidden = np.maximum(image.mean((1, 2)) @ down[0, 0] + bias, 0)
     gate = 1 / (1 + np.exp(-(hidden @ up[0, 0] + offset)))
     np.testing.assert_allclose(array(net(image)), image * gate[:, None, None], atol=1e-5)
+
+
+def layer_norm(x, gamma, beta):
+    middle = x - x.mean(-1, keepdims=True)
+    return middle / np.sqrt(x.var(-1, keepdims=True) + 1e-6) * gamma + beta
+
+
+def gelu(x):
+    return x * (1 + np.vectorize(math.erf)(x / 2**0.5)) / 2
+
+
+def test_the_encoder_equals_the_slow_version(rng):
+    x = keras.Input((5, 12))
+    net = keras.Model(x, transformer_encoder(x, 3, mlp_ratio=2.0))
+    net.set_weights([rng.normal(size=w.shape) * 0.3 for w in net.weights])
+    norm1, attention, norm2, up, down = (n.get_weights() for n in net.layers if n.weights)
+    tokens = rng.normal(size=(2, 5, 12)).astype("float32")
+    y = tokens + slow_attention(layer_norm(tokens, *norm1), attention, 3)[0]
+    wanted = y + gelu(layer_norm(y, *norm2) @ up[0] + up[1]) @ down[0] + down[1]
+    np.testing.assert_allclose(array(net(tokens)), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_an_encoder_of_zero_weights_is_the_identity(rng):

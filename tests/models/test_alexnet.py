@@ -50,10 +50,11 @@ def test_two_towers_start_with_the_paper_s_numbers():
     assert np.std(convs[2].get_weights()[0]) == pytest.approx(0.01, rel=0.02)
 
 
-def test_the_small_stem_does_not_blow_up_a_small_map():
-    net = tiny(image_size=32, stem="small")
-    assert net.get_layer("stage1").output.shape[1] == 32
-    assert kinds(net, Linear)[0].kernel.shape[0] == 3 * 3 * 32
+@pytest.mark.parametrize(("stem", "first", "last"), [("medium", 16, 1), ("small", 32, 3)])
+def test_small_stems_do_not_blow_up_a_small_map(stem, first, last):
+    net = tiny(image_size=32, stem=stem)
+    assert net.get_layer("stage1").output.shape[1] == first
+    assert kinds(net, Linear)[0].kernel.shape[0] == last * last * 32
 
 
 def test_unknown_designs_are_named():

@@ -38,6 +38,7 @@ def test_the_head_normalises_after_pooling(rng):
     assert net.get_layer("features").output.shape == (None, 2, 2, 64)
 
 
-def test_the_small_stem_halves_the_patch():
-    net = convnext(stem="small", **TINY)
-    assert net.get_layer("stage1").output.shape[1:3] == (32, 32)
+@pytest.mark.parametrize(("stem", "side"), [("standard", 16), ("medium", 32), ("small", 64)])
+def test_the_stem_decides_the_side_of_a_patch(stem, side):
+    net = convnext(stem=stem, **TINY)
+    assert net.get_layer("stage1").output.shape[1:3] == (side, side)

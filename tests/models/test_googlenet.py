@@ -54,3 +54,8 @@ def test_without_its_auxiliaries_a_network_scores_the_same(rng):
 
 def test_a_feature_map_has_no_auxiliary_classifiers():
     assert len(tiny(aux=True, num_classes=None).outputs) == 1
+
+
+@pytest.mark.parametrize(("stem", "side"), [("standard", 1), ("medium", 2), ("small", 4)])
+def test_small_stems_leave_halvings_out(stem, side):
+    assert tiny(stem=stem).get_layer("features").output.shape[1] == side

@@ -49,6 +49,7 @@ def test_the_auxiliary_classifier_takes_small_maps(image_size):
     assert net.get_layer("logits_aux1").loss_weight == 0.4
 
 
-def test_an_image_too_small_is_told_of_the_small_stem():
+@pytest.mark.parametrize("stem", ["standard", "medium"])
+def test_an_image_too_small_is_told_of_the_small_stem(stem):
     with pytest.raises(ValueError, match="stem=\"small\"|stem='small'"):
-        tiny(stem="standard")
+        tiny(stem=stem, image_size=28)

@@ -20,3 +20,8 @@ def test_maps_have_the_sizes_of_the_paper():
 def test_the_smallest_image_is_named_when_one_is_smaller():
     with pytest.raises(ValueError, match="too small"):
         lenet(image_size=8)
+
+
+def test_there_is_no_medium_stem():
+    with pytest.raises(ValueError, match='stem must be "standard" or "small". Received'):
+        lenet(stem="medium")

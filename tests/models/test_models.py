@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from kcv import losses, models
+from kcv import kernels, losses, models
+from kcv.layers import PositionEmbedding, resize_positions
 from kcv.models import VARIANTS
 
 # name, parameters, batch-norm statistics: exact, from the reference named in the file
@@ -25,7 +26,7 @@ TINY = {
     "resnet18": {"width": 0.125},
     "resnet50d": {"width": 0.125, "depths": (1, 1, 1, 1)},
     "seresnext50_32x4d": {"width": 0.5, "depths": (1, 1, 1, 1), "groups": 4},
-    "squeezenet1_1": {"width": 0.5, "dropout": 0.0},
+    "squeezenet1_1": {"width": 0.5, "dropout": 0.0, "stem": "medium"},
     "mobilenet_v1": {"width": 0.25},
     "mobilenet_v2": {"width": 0.35},
     "mobilenet_v3_small": {"width": 0.35},
@@ -36,8 +37,13 @@ TINY = {
     "shufflenet_v2_050": {"width": 0.5, "depths": (2, 2, 2), "head": 256},
     "vit_tiny_16": {"width": 24, "depth": 4},
     "deit_tiny_distilled_16": {"width": 24, "depth": 4},
-    "swin_tiny": {"width": 24, "depths": (2, 2, 2, 2), "num_heads": (1, 2, 4, 8)},
-    "convnext_atto": {"width": 16, "depths": (1, 1, 2, 1)},
+    "swin_tiny": {
+        "width": 24,
+        "depths": (2, 2, 2, 2),
+        "num_heads": (1, 2, 4, 8),
+        "stem": "medium",
+    },
+    "convnext_atto": {"width": 16, "depths": (1, 1, 2, 1), "stem": "medium"},
 }
 
 
@@ -101,6 +107,29 @@ def test_other_shapes_build_and_run(name):
     assert output(net, x).shape[0] == 1
     assert net.output.name.startswith("keras_tensor")
     assert net.layers[-1].name == "features"
+
+
+def refusal(name, **changes):
+    """Return why a network cannot be built, empty if it can."""
+    try:
+        with keras.device("meta" if kernels.TORCH else "cpu"):
+            tiny(name, **changes)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_every_stem_fits_28_pixels_or_says_what_does(name):
+    words = []
+    for stem in ("standard", "medium", "small"):
+        words.append(refusal(name, stem=stem, image_size=28, channels=1))
+    assert words[-1] == ""
+    for sentence in filter(
+        None, words
+    ):  # the way out is named; Keras would wrap an error in a call
+        assert "stem" in sentence
+        assert "Exception encountered" not in sentence
 
 
 @pytest.mark.parametrize("name", sorted(TINY))
@@ -200,11 +229,26 @@ def test_transfer_replaces_a_head_of_other_classes():
     np.testing.assert_array_equal(source.get_weights()[0], target.get_weights()[0])
 
 
-def test_transfer_resizes_position_embeddings():
-    source, target = tiny("vit_tiny_16"), tiny("vit_tiny_16", image_size=48)
-    models.transfer(source, target)
-    kernel = lambda net: net.get_layer("logits").get_weights()[0]  # noqa: E731
-    np.testing.assert_array_equal(kernel(source), kernel(target))
+@pytest.mark.parametrize("image_size", [96, (64, 160)])
+@pytest.mark.parametrize("name", ["vit_tiny_16", "deit_tiny_distilled_16"])
+def test_transfer_resizes_position_embeddings(name, image_size):
+    options = {"stem": "standard", "depth": 1}
+    source = tiny(name, image_size=224, **options)
+    target = tiny(name, image_size=image_size, **options)
+    done = models.transfer(source, target)
+    assert done.new == []
+    old, new = ([n for n in net.layers if n.weights] for net in (source, target))
+    for a, b in zip(old, new, strict=True):
+        if isinstance(a, PositionEmbedding):
+            prefix = 2 if name.startswith("deit") else 1
+            table = resize_positions(a.get_weights()[0], (14, 14), b.grid, prefix)
+            table = keras.ops.convert_to_numpy(table)
+            np.testing.assert_allclose(b.get_weights()[0], table, atol=1e-6)
+            assert b.grid == tuple(target.input.shape[i] // 16 for i in (1, 2))
+        else:
+            assert all(map(np.array_equal, a.get_weights(), b.get_weights()))
+    shape = (1, *target.input.shape[1:])
+    assert np.isfinite(output(target, np.zeros(shape, "float32"))).all()
 
 
 def test_transfer_refuses_another_network():

@@ -51,7 +51,14 @@ def test_the_rate_grows_over_the_cells():
     assert sorted(rates) == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
-def test_the_small_stem_has_the_paper_s_two_reductions():
-    net = tiny()
-    sizes = [net.get_layer(f"stage{i}").output.shape[1] for i in range(1, 6)]
-    assert sizes == [32, 32, 32, 16, 8]
+@pytest.mark.parametrize(
+    ("stem", "sizes"),
+    [
+        ("standard", [15, 8, 4, 2, 1]),
+        ("medium", [15, 15, 15, 8, 4]),
+        ("small", [32, 32, 32, 16, 8]),  # the paper's, for CIFAR
+    ],
+)
+def test_the_stem_decides_the_reductions(stem, sizes):
+    net = tiny(stem=stem)
+    assert [net.get_layer(f"stage{i}").output.shape[1] for i in range(1, 6)] == sizes

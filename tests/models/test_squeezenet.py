@@ -1,6 +1,7 @@
 """SqueezeNet: where the classes are scored."""
 
 import numpy as np
+import pytest
 
 from kcv import models
 from kcv.models.squeezenet import VARIANTS, squeezenet
@@ -31,3 +32,8 @@ def test_the_later_version_pools_earlier():
     ]
     assert sizes == [[109, 54, 27, 13], [111, 55, 27, 13]]
     assert [len(net.layers) for net in (old, new)] == [len(old.layers)] * 2
+
+
+@pytest.mark.parametrize(("stem", "side"), [("medium", 4), ("small", 8)])
+def test_small_stems_leave_halvings_out(stem, side):
+    assert tiny(stem=stem).get_layer("features").output.shape[1] == side

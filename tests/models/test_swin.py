@@ -25,10 +25,18 @@ def test_one_set_of_weights_serves_every_size(rng):
     assert np.isfinite(nets[1].predict(x, verbose=0)).all()
 
 
-def test_the_small_stem_fits_the_windows_to_the_map():
-    net = swin(stem="small", image_size=32, **TINY)
-    assert [layer.window for layer in attentions(net)] == [4, 4, 4, 4, 4, 4, 2, 2]
-    assert net.get_layer("stage1").output.shape[1:3] == (16, 16)
+@pytest.mark.parametrize(
+    ("stem", "side", "windows"),
+    [
+        ("standard", 8, [7] * 8),
+        ("medium", 16, [4, 4, 4, 4, 4, 4, 2, 2]),
+        ("small", 32, [4] * 8),
+    ],
+)
+def test_small_stems_fit_the_windows_to_the_map(stem, side, windows):
+    net = swin(stem=stem, image_size=32, **TINY)
+    assert [layer.window for layer in attentions(net)] == windows
+    assert net.get_layer("stage1").output.shape[1:3] == (side, side)
 
 
 def test_drop_rates_grow_linearly_on_both_branches():

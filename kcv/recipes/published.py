@@ -1,0 +1,330 @@
+"""Settings of published training runs on ImageNet-1k, with their sources.
+
+None of them was run here; every number was compared with the text that its row names, and what a
+row names as a deviation is not the source's. Images above 224 pixels are those of the networks' own
+rows. These deviations hold for all rows: kcv spares norms, biases and position embeddings from
+weight decay (older sources do not), crops are resized bilinearly, a warmup starts at a hundredth of
+the rate, cosines end at zero, no image is repeated within a batch (`ra-sampler`, repeated
+augmentation) and 2 % of the training images are kept for validation. Where a source trains on
+several devices in step, `base_batch` is the sum of their batches.
+"""
+
+TORCHVISION = (
+    "https://github.com/pytorch/vision/blob/main/references/classification/README.md, section "
+)
+
+# What most of the rows below share: crops and flips at 224 pixels.
+PHOTOS = {"augment": "crop+flip", "workers": 2, "nesterov": False, "val_fraction": 0.02}
+
+
+def _batch(size: int) -> dict:
+    """Return the batch of a source, for which its learning rate holds."""
+    return {"batch_size": size, "base_batch": size}
+
+
+def _torchvision_ema(batch: int, epochs: int) -> dict:
+    """Return torchvision's decay for an average taken at every step.
+
+    Its script averages every 32 steps with `1 - 2e-5 * 32 * batch / epochs`.
+    """
+    return {"ema_decay": round(1 - 2e-5 * batch / epochs, 6)}
+
+
+# torchvision's defaults, those of He et al. 2015: 8 devices with 32 images each.
+STEPS = {
+    **PHOTOS,
+    **_batch(256),
+    "epochs": 90,
+    "learning_rate": 0.1,
+    "weight_decay": 1e-4,
+    "schedule": "step",
+    "step_epochs": 30,
+    "step_factor": 0.1,
+}
+# torchvision's recipe of 2021: 8 devices with 128 images each. It crops 176 pixels for training.
+RECIPE_2021 = {
+    **PHOTOS,
+    **_batch(1024),
+    **_torchvision_ema(1024, 600),
+    "augment": "crop+flip+trivialaugment+erase(0.1)",
+    "epochs": 600,
+    "learning_rate": 0.5,
+    "weight_decay": 2e-5,
+    "schedule": "cosine",
+    "warmup_epochs": 5,
+    "label_smoothing": 0.1,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+}
+SHORTER_CROPS = "; it trains on crops of 176 pixels"
+ADAMW = {**PHOTOS, "optimizer": "adamw", "schedule": "cosine", "cutmix": 1.0, "epochs": 300}
+# Touvron et al. 2020, whose settings Swin and ConvNeXt took over.
+DEIT = {
+    **ADAMW,
+    **_batch(1024),
+    "augment": "crop+flip+rand-m9-mstd0.5-inc1+erase(0.25)",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.05,
+    "warmup_epochs": 5,
+    "label_smoothing": 0.1,
+    "mixup": 0.8,
+    "network": {"drop_rate": 0.1},
+}
+DEIT_SOURCE = (
+    "https://github.com/facebookresearch/deit: README_deit.md, section Training, and main.py"
+)
+VIT = {
+    **ADAMW,
+    **_batch(4096),
+    **_torchvision_ema(4096, 300),
+    "augment": "crop+flip+randaugment",
+    "learning_rate": 0.003,
+    "weight_decay": 0.3,
+    "warmup_epochs": 30,
+    "label_smoothing": 0.11,
+    "mixup": 0.2,
+    "clip_norm": 1.0,
+    "source": f"{TORCHVISION}Vision Transformer",
+}
+RMSPROP = {**PHOTOS, "optimizer": "rmsprop", "weight_decay": 1e-5}
+# Tan et al. 2018 (section 5) and Tan and Le 2019 (section 5.2) name the same numbers.
+MNAS = {
+    **RMSPROP,
+    **_batch(4096),
+    "epochs": 350,
+    "learning_rate": 0.256,
+    "schedule": "exponential",
+    "step_epochs": 2.4,
+    "step_factor": 0.97,
+    "warmup_epochs": 5,
+    "epsilon": 0.0316,
+    "ema_decay": 0.9999,
+}
+MOBILENET = {
+    **STEPS,
+    "epochs": 300,
+    "learning_rate": 0.045,
+    "weight_decay": 4e-5,
+    "step_epochs": 1,
+    "step_factor": 0.98,
+}
+SHUFFLE = {
+    **PHOTOS,
+    **_batch(1024),
+    "epochs": 240,
+    "learning_rate": 0.5,
+    "weight_decay": 4e-5,
+    "schedule": "polynomial",
+}
+NASNET = {
+    **RMSPROP,
+    **_batch(1600),
+    "epochs": 312,
+    "learning_rate": 2.0,
+    "weight_decay": 4e-5,
+    "schedule": "step",
+    "step_epochs": 2.4,
+    "step_factor": 0.97,
+    "clip_norm": 10.0,
+    "label_smoothing": 0.1,
+    "epsilon": 1.0,
+    "ema_decay": 0.9999,
+}
+NASNET_SOURCE = (
+    "https://github.com/tensorflow/models/blob/master/research/slim/nets/nasnet/nasnet.py, notes "
+    "above the configurations: {}, 250,000 steps. Optimiser, its epsilon and the average of "
+    "weights are not in them, but in the paper's appendix, from memory; without the auxiliary head"
+)
+
+
+def _swin(drop_rate: float, note: str = "") -> dict:
+    source = (
+        "https://github.com/microsoft/Swin-Transformer: config.py, configs/swin and get_started.md"
+    )
+    network = {"network": {"drop_rate": drop_rate}, "source": source + note}
+    return {**DEIT, "warmup_epochs": 20, "clip_norm": 5.0, **network}
+
+
+def _convnext(drop_rate: float, note: str = "") -> dict:
+    source = "https://github.com/facebookresearch/ConvNeXt: TRAINING.md and main.py"
+    network = {"network": {"drop_rate": drop_rate}, "source": source + note}
+    rates = {"learning_rate": 4e-3, "warmup_epochs": 20, "ema_decay": 0.9999}
+    return {**DEIT, **_batch(4096), **rates, **network}
+
+
+ONLY_21K = "; trained on ImageNet-21k only in this size, these are the settings of the next smaller"
+
+# pattern of names -> settings; the first pattern that fits holds
+PUBLISHED = {
+    "lenet5": {
+        **_batch(64),
+        "augment": "none",
+        "epochs": 20,
+        "learning_rate": 0.05,
+        "nesterov": False,
+        "weight_decay": 0.0,
+        "source": "LeCun et al. 1998, section III.B: 20 passes over MNIST; its second-order steps "
+        "of one image are momentum SGD here, with rate and batch of kcv. Not compared",
+    },
+    "alexnet_2012": {
+        **STEPS,
+        **_batch(128),
+        "learning_rate": 0.01,
+        "weight_decay": 5e-4,
+        "step_epochs": 23,
+        "source": "Krizhevsky et al. 2012, section 5: about 90 passes, the rate divided by 10 "
+        "three times, by hand when validation stood still; without its change of colours by PCA",
+    },
+    "alexnet": {**STEPS, "learning_rate": 0.01, "source": f"{TORCHVISION}AlexNet and VGG"},
+    "vgg*_bn": {**STEPS, "source": f"{TORCHVISION}AlexNet and VGG"},
+    "vgg*": {**STEPS, "learning_rate": 0.01, "source": f"{TORCHVISION}AlexNet and VGG"},
+    "googlenet": {
+        **STEPS,
+        **_batch(32),
+        "epochs": 250,
+        "learning_rate": 0.01,
+        "weight_decay": 2e-4,
+        "step_epochs": 8,
+        "step_factor": 0.96,
+        "network": {"aux": True},
+        "source": "Szegedy et al. 2014, arXiv 1409.4842, section 6 (4 % less every 8 epochs) and "
+        "https://github.com/BVLC/caffe/blob/master/models/bvlc_googlenet/solver.prototxt (the rest)"
+        "; without the paper's average of weights",
+    },
+    "inception_v3": {
+        **RMSPROP,
+        **_batch(32),
+        "epochs": 100,
+        "learning_rate": 0.045,
+        "weight_decay": 4e-5,
+        "schedule": "step",
+        "step_epochs": 2,
+        "step_factor": 0.94,
+        "clip_norm": 2.0,
+        "label_smoothing": 0.1,
+        "epsilon": 1.0,
+        "ema_decay": 0.9999,
+        "network": {"aux": True},
+        "source": "Szegedy et al. 2015, arXiv 1512.00567, sections 7 and 8: 50 replicas that do "
+        "not wait for each other, 32 images an update; weight decay from inception_utils.py of "
+        "tensorflow/models; the decay of the average of weights is kcv's, the paper names none",
+    },
+    "resnext101_64x4d": {
+        **RECIPE_2021,
+        "source": f"https://github.com/pytorch/vision/pull/5935{SHORTER_CROPS}",
+    },
+    "resnext*": {**STEPS, "epochs": 100, "source": f"{TORCHVISION}ResNext"},
+    "seres*": {
+        **STEPS,
+        **_batch(1024),
+        "epochs": 100,
+        "learning_rate": 0.6,
+        "source": "Hu et al. 2017, arXiv 1709.01507, section 5; weight decay from ResNet, the "
+        "paper names none",
+    },
+    "wide_resnet*": {
+        **RECIPE_2021,
+        "source": "https://github.com/pytorch/vision/pull/4862, with the command printed in "
+        "pull/4964 for the deeper network",
+    },
+    "resnet*[cd]": {
+        **STEPS,
+        "epochs": 120,
+        "nesterov": True,
+        "source": "He et al. 2018, arXiv 1812.01187, section 2; without its changes of colour; "
+        "weight decay from ResNet",
+    },
+    "resnet*": {**STEPS, "source": f"{TORCHVISION}ResNet (He et al. 2015, arXiv 1512.03385)"},
+    "mobilenet_v1": {
+        **MOBILENET,
+        "source": f"{TORCHVISION}MobileNetV2, used for V1, whose paper names RMSProp and no rates",
+    },
+    "mobilenet_v2*": {**MOBILENET, "source": f"{TORCHVISION}MobileNetV2"},
+    "mobilenet_v3*": {
+        **RMSPROP,
+        **_batch(1024),
+        "augment": "crop+flip+autoaugment+erase(0.2)",
+        "epochs": 600,
+        "learning_rate": 0.064,
+        "epsilon": 0.0316,
+        "schedule": "step",
+        "step_epochs": 2,
+        "step_factor": 0.973,
+        "source": f"{TORCHVISION}MobileNetV3, which then averages its last three best checkpoints",
+    },
+    "shufflenet_v1*": {
+        **SHUFFLE,
+        "source": "Zhang et al. 2017, arXiv 1707.01083, section 4: 3e5 steps of 1024, linear to "
+        "zero; its crops are less aggressive",
+    },
+    "shufflenet_v2_150": {**RECIPE_2021, "source": f"{TORCHVISION}ShuffleNet V2{SHORTER_CROPS}"},
+    "shufflenet_v2_200": {**RECIPE_2021, "source": f"{TORCHVISION}ShuffleNet V2{SHORTER_CROPS}"},
+    "shufflenet_v2*": {
+        **SHUFFLE,
+        "source": "Ma et al. 2018, arXiv 1807.11164, section 4: as ShuffleNet V1",
+    },
+    "squeezenet*": {
+        **PHOTOS,
+        **_batch(512),
+        "epochs": 68,
+        "learning_rate": 0.04,
+        "weight_decay": 2e-4,
+        "schedule": "polynomial",
+        "source": "https://github.com/forresti/SqueezeNet: solver.prototxt, 170,000 steps of 512, "
+        "linear to zero; it crops without scaling",
+    },
+    "mnasnet_075": {
+        **RECIPE_2021,
+        "source": f"https://github.com/pytorch/vision/pull/6019{SHORTER_CROPS}",
+    },
+    "mnasnet_130": {
+        **RECIPE_2021,
+        "source": f"https://github.com/pytorch/vision/pull/6019{SHORTER_CROPS}",
+    },
+    "mnasnet*": {
+        **MNAS,
+        "label_smoothing": 0.1,
+        "source": "Tan et al. 2018, arXiv 1807.11626, section 5, and "
+        "https://github.com/tensorflow/tpu/tree/master/models/official/mnasnet (epochs, smoothing, "
+        "average of weights); the rate falls in steps there",
+    },
+    "nasnet_mobile": {**NASNET, "source": NASNET_SOURCE.format("50 replicas of 32")},
+    "nasnet_large": {
+        **NASNET,
+        "learning_rate": 1.5,
+        "weight_decay": 5e-5,
+        "network": {"drop_rate": 0.3},
+        "source": NASNET_SOURCE.format("100 replicas of 16")
+        + "; the rate of stochastic depth grows over the run there",
+    },
+    "efficientnet*": {
+        **MNAS,
+        "augment": "crop+flip+autoaugment",
+        "label_smoothing": 0.1,
+        "network": {"drop_rate": 0.2},
+        "source": "Tan and Le 2019, arXiv 1905.11946, section 5.2, and "
+        "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet (epochs, "
+        "warmup, smoothing, average of weights); the rate falls in steps there",
+    },
+    "vit_tiny*": {**DEIT, "source": DEIT_SOURCE},
+    "vit_small_16": {**DEIT, "source": DEIT_SOURCE},
+    "vit_small_32": {**DEIT, "source": f"{DEIT_SOURCE}; its patches have 16 pixels"},
+    "vit_base_32": {**VIT, "augment": "crop+flip+autoaugment"},
+    "vit_large_16": {
+        **RECIPE_2021,
+        "clip_norm": 1.0,
+        "source": f"{TORCHVISION}Vision Transformer, vit_l_16: SGD",
+    },
+    "vit*": VIT,
+    "deit*": {**DEIT, "source": f"{DEIT_SOURCE}; without the teacher, both heads learn the labels"},
+    "swin_tiny": _swin(0.2),
+    "swin_small": _swin(0.3),
+    "swin_base": _swin(0.5),
+    "swin_large": _swin(0.5, ONLY_21K),
+    "convnext_small": _convnext(0.4),
+    "convnext_base": _convnext(0.5),
+    "convnext_large": _convnext(0.5),
+    "convnext_xlarge": _convnext(0.5, ONLY_21K),
+    "convnext_tiny": _convnext(0.1),
+    "convnext*": _convnext(0.1, "; the settings are those of convnext_tiny, this size is timm's"),
+}

@@ -1,0 +1,133 @@
+"""How weights start: the spread of every kind of kernel, and what is constant."""
+
+import keras
+import numpy as np
+import pytest
+from test_models import TINY, tiny
+
+from kcv.layers import (
+    Attention,
+    ClassToken,
+    Conv2D,
+    DepthwiseConv2D,
+    LayerScale,
+    Linear,
+    PositionEmbedding,
+)
+from kcv.layers.window import WindowAttention
+from kcv.models import VARIANTS
+
+CUT = 0.8796  # what is left of a standard deviation when a normal is cut at two of them
+
+
+def he_out(shape):
+    """Return the spread of He's rule over the outputs; shapes are those of Keras' kernels."""
+    return (2 / (np.prod(shape[:-2]) * shape[-1])) ** 0.5
+
+
+def he_in(shape):
+    return (2 / np.prod(shape[:-1])) ** 0.5
+
+
+def lecun(shape):
+    return (1 / np.prod(shape[:-1])) ** 0.5
+
+
+def glorot(shape):
+    return (2 / (shape[0] + shape[1])) ** 0.5
+
+
+def flat(stddev):
+    return lambda shape: stddev
+
+
+def inverse_root_of_classes(shape):
+    return (1 / (3 * shape[-1])) ** 0.5
+
+
+# family: rule of convolutions, of dense layers, of the last layer
+RULES = {
+    "lenet5": (lecun, lecun, lecun),
+    "alexnet": (he_in, he_in, flat(0.01)),
+    "vgg11_bn": (he_out, he_in, flat(0.01)),
+    "googlenet": (he_out, None, flat(0.01 * CUT)),
+    "inception_v3": (flat(0.1 * CUT), None, flat(0.1 * CUT)),
+    "resnet18": (he_out, None, lecun),
+    "seresnext50_32x4d": (he_out, None, lecun),
+    "squeezenet1_1": (he_in, None, flat(0.01)),
+    "mobilenet_v1": (he_out, None, flat(0.01)),
+    "mobilenet_v2": (he_out, None, flat(0.01)),
+    "mobilenet_v3_small": (he_out, flat(0.01), flat(0.01)),
+    "mnasnet_050": (he_out, None, flat(0.01)),
+    "nasnet_mobile": (he_out, None, glorot),
+    "efficientnet_b0": (he_out, None, inverse_root_of_classes),
+    "shufflenet_v1_g3": (he_out, None, lecun),
+    "shufflenet_v2_050": (he_out, None, lecun),
+    "vit_tiny_16": (lecun, flat(0.02), flat(0.02)),
+    "deit_tiny_distilled_16": (lecun, flat(0.02), flat(0.02)),
+    "swin_tiny": (lecun, flat(0.02), flat(0.02)),
+    "convnext_atto": (flat(0.02), flat(0.02), flat(0.02)),
+}
+
+
+def leaves(net):
+    """Return every layer that holds a kernel itself."""
+    return [n for n in net._flatten_layers() if isinstance(n, Conv2D | DepthwiseConv2D | Linear)]
+
+
+def close(kernel, wanted):
+    """Return whether a kernel has the spread, within five standard errors of a normal's."""
+    tolerance = 5 / (2 * kernel.size) ** 0.5
+    return kernel.std() == pytest.approx(wanted, rel=tolerance)
+
+
+def test_every_family_has_rules():
+    assert {VARIANTS[name].func for name in TINY} == {VARIANTS[name].func for name in RULES}
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_kernels_start_as_the_family_says(name):
+    of_conv, of_dense, of_last = RULES[name]
+    net, wrong = tiny(name, num_classes=40), []
+    for layer in leaves(net):
+        rule = of_dense if isinstance(layer, Linear) else of_conv
+        kernel = layer.get_weights()[0]
+        if layer.name.startswith("logits"):
+            rule = of_last
+        if not close(kernel, rule(kernel.shape)):
+            wrong.append((layer.name, kernel.shape, kernel.std(), rule(kernel.shape)))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_biases_start_at_zero_and_norms_at_one(name):
+    for weight in tiny(name).weights:
+        value = keras.ops.convert_to_numpy(weight)
+        if weight.path.startswith("logits_map/"):
+            continue  # SqueezeNet's last bias starts at one, its file says why
+        if weight.path.endswith(("bias", "beta", "moving_mean")):
+            np.testing.assert_array_equal(value, 0)
+        elif "normalization" in weight.path or "batch_norm" in weight.path:
+            np.testing.assert_array_equal(value, 1)
+
+
+def test_tokens_positions_and_tables_start_small():
+    layers = [*tiny("vit_tiny_16", width=96).layers, *tiny("swin_tiny").layers]
+    kinds = (ClassToken, PositionEmbedding, WindowAttention)
+    tables = [n.get_weights()[0] for n in layers if isinstance(n, kinds)]
+    assert len(tables) > 3
+    assert all(close(table, 0.02) for table in tables)
+
+
+def test_attention_starts_small_inside():
+    layer = Attention(3)
+    layer.build((None, 5, 96))
+    assert close(layer.qkv.get_weights()[0], 0.02)
+    assert close(layer.proj.get_weights()[0], 0.02)
+
+
+def test_branch_scales_start_at_the_value_of_the_paper():
+    scales = [n for n in tiny("convnext_atto").layers if isinstance(n, LayerScale)]
+    assert scales
+    for layer in scales:
+        np.testing.assert_allclose(layer.get_weights()[0], 1e-6)
