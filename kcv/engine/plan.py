@@ -18,7 +18,10 @@ from keras import tree
 from keras.src.backend import AutocastScope
 
 from kcv import layers as own
+from kcv.engine import calls
 
+# They may give back their input itself.
+THROUGH = (own.DropPath, keras.layers.Dropout)
 Buffer = list[Any]
 Step = Callable[[Buffer, bool], None]
 
@@ -56,10 +59,6 @@ LEAVES = (
     keras.layers.UpSampling2D,
     keras.layers.ZeroPadding2D,
 )
-# Their output is a tensor of its own, which their backward pass does not need.
-FRESH = (own.Conv2D, own.DepthwiseConv2D, own.BatchNorm, own.Linear, own.LayerScale)
-# They may give back their input itself.
-THROUGH = (own.DropPath, keras.layers.Dropout)
 
 
 class UncoveredError(Exception):
@@ -67,11 +66,20 @@ class UncoveredError(Exception):
 
 
 class Node(NamedTuple):
-    """One call: the operation, where its tensors come from and go to, its other arguments."""
+    """One operation of the graph: its symbolic tensors, where they lie, its other arguments."""
 
     op: Any
+    tensors: list
     args: tuple
     kwargs: dict
+    sources: list[int]
+    targets: list[int]
+
+
+class Action(NamedTuple):
+    """One call of the plan: what it does to the buffer, and the slots it reads and writes."""
+
+    step: Step
     sources: list[int]
     targets: list[int]
 
@@ -84,44 +92,27 @@ class Plan:
     """
 
     def __init__(self, model):
-        self.nodes, self.slots, slot = _flatten(model)
-        self.outputs = [slot[id(t)] for t in model.outputs]
+        nodes, count, slot = _flatten(model)
+        outputs = [slot[id(t)] for t in model.outputs]
         self.single = isinstance(model._outputs_struct, keras.KerasTensor)
         (image,) = model.inputs
         self.shape, self.dtype = tuple(image.shape[1:]), getattr(torch, image.dtype)
-        self.layers = [
-            (node.op, node.op.dtype_policy)
-            for node in self.nodes
-            if isinstance(node.op, keras.Layer)
-        ]
-        readers = self._readers()
-        fresh = _fresh(self.nodes, readers)
-        steps = [_step(node, fresh, readers) for node in self.nodes]
-        self.steps = list(zip(steps, self._dead(), strict=True))
-
-    def _readers(self) -> list[int]:
-        """Count for each slot who reads it; the caller reads the outputs."""
-        count = [0] * self.slots
-        for node in self.nodes:
-            for source in node.sources:
-                count[source] += 1
-        for output in self.outputs:
-            count[output] += 1
-        return count
-
-    def _dead(self) -> list[tuple[int, ...]]:
-        """Return for each call the slots that nobody reads after it."""
-        last = {source: i for i, node in enumerate(self.nodes) for source in node.sources}
-        dead: list[list[int]] = [[] for _ in self.nodes]
-        for source, i in last.items():
-            if source not in self.outputs:
-                dead[i].append(source)
-        return [tuple(slots) for slots in dead]
+        ops = [node.op for node in nodes]
+        self.layers = [(op, op.dtype_policy) for op in ops if isinstance(op, keras.Layer)]
+        writer = Writer(count, _readers(nodes, outputs))
+        for node in nodes:
+            writer.add(node)
+        self.outputs = [writer.find(output, "last") for output in outputs]
+        self.slots = writer.count
+        dead = _dead(writer.actions, self.outputs)
+        self.steps = [(a.step, slots) for a, slots in zip(writer.actions, dead, strict=True)]
 
     def is_current(self) -> bool:
         """Return whether every layer is as it was: not quantised, no new regulariser."""
         return all(
-            layer._dtype_policy is policy and layer.activity_regularizer is None
+            layer._dtype_policy is policy
+            and layer.activity_regularizer is None
+            and not getattr(layer, "lora_enabled", False)
             for layer, policy in self.layers
         )
 
@@ -179,7 +170,10 @@ def _flatten(model) -> tuple[list[Node], int, dict[int, int]]:
             count += 1
         targets = [slot[id(t)] for t in node.outputs]
         arguments = node.arguments
-        nodes.append(Node(node.operation, arguments.args, arguments.kwargs, sources, targets))
+        tensors = list(node.input_tensors)
+        nodes.append(
+            Node(node.operation, tensors, arguments.args, arguments.kwargs, sources, targets)
+        )
     return nodes, count, slot
 
 
@@ -207,38 +201,146 @@ def _check(node) -> None:
         raise UncoveredError(f"{op.name} is not built")
 
 
-def _fresh(nodes, readers) -> list[bool]:
-    """Return for each slot whether it may be overwritten by its only reader."""
-    fresh = [False] * len(readers)
-    for node in nodes:
-        op, (target, *_) = node.op, node.targets
-        if isinstance(op, FRESH):
-            linear = getattr(op, "activation", None) in (None, keras.activations.linear)
-            fresh[target] = linear
-        elif isinstance(op, THROUGH):
-            source = node.sources[0]
-            fresh[target] = fresh[source] and readers[source] == 1
-        elif type(op) is keras.layers.Add:
-            fresh[target] = True
-    return [flag and count == 1 for flag, count in zip(fresh, readers, strict=True)]
+def _readers(nodes, outputs) -> list[int]:
+    """Count for each slot who reads it; the caller reads the outputs."""
+    count = [0] * (1 + max([0, *(t for node in nodes for t in node.targets)]))
+    for slot in [*outputs, *(s for node in nodes for s in node.sources)]:
+        count[slot] += 1
+    return count
+
+
+def _dead(actions, outputs) -> list[tuple[int, ...]]:
+    """Return for each call the slots that nobody reads after it."""
+    last = {slot: i for i, a in enumerate(actions) for slot in [*a.targets, *a.sources]}
+    dead: list[list[int]] = [[] for _ in actions]
+    for slot, i in last.items():
+        if slot not in outputs:
+            dead[i].append(slot)
+    return [tuple(slots) for slots in dead]
 
 
 # --------------------------------------------------------------------------- making the calls
 
 
-def _step(node: Node, fresh: list[bool], readers: list[int]) -> Step:
-    """Return what one call does to the buffer."""
-    op, sources = node.op, node.sources
-    casts = _casts(node)
-    if not casts and not node.kwargs:
-        if type(op) is keras.layers.Add and _same_shapes(node):
-            return _add(sources, node.targets[0], fresh)
-        if type(op) is keras.layers.ReLU and _is_plain_relu(op):
-            return _relu(sources[0], node.targets[0], op.max_value, fresh[sources[0]])
-    step = _general(node, casts)
-    if isinstance(op, keras.Layer) and op.weights and op.compute_dtype != op.variable_dtype:
-        return _scoped(step, op.compute_dtype if op.autocast else None)
-    return step
+class Writer:
+    """Turns nodes into calls, and maps from one form into the other where a call needs it.
+
+    Attributes:
+        actions: the calls so far.
+        count: slots so far; a map in both forms has two.
+    """
+
+    def __init__(self, count: int, readers: list[int]):
+        self.count, self.readers = count, readers
+        self.actions: list[Action] = []
+        self.form = {0: "last"}
+        self.other: dict[int, int] = {}
+        self.pure: set[int] = set()
+
+    def add(self, node: Node) -> None:
+        """Write the call of one node."""
+        call = None if _casts(node) else calls.make(node)
+        if call is None:
+            self._add_general(node)
+        else:
+            self._add_call(node, call)
+
+    def find(self, slot: int, form: str) -> int:
+        """Return where a tensor lies in this form; a view is made at the first question."""
+        if self.form.get(slot, "any") in (form, "any"):
+            return slot
+        if slot not in self.other:
+            view, self.count = self.count, self.count + 1
+            order = (0, 2, 3, 1) if form == "last" else (0, 3, 1, 2)
+
+            def permute(buffer, training):
+                buffer[view] = buffer[slot].permute(order)
+
+            self.actions.append(Action(permute, [slot], [view]))
+            self.other[slot] = view
+        return self.other[slot]
+
+    def _add_general(self, node: Node) -> None:
+        sources = [self.find(slot, "last") for slot in node.sources]
+        step = _general(node, sources, _casts(node))
+        op = node.op
+        if isinstance(op, keras.Layer) and op.weights and op.compute_dtype != op.variable_dtype:
+            step = _scoped(step, op.compute_dtype if op.autocast else None)
+        self.actions.append(Action(step, sources, node.targets))
+        for target in node.targets:
+            self.form[target] = "last"
+
+    def _add_call(self, node: Node, call: calls.Call) -> None:
+        maps = all(len(t.shape) == 4 for t in node.tensors)
+        form = call.form
+        if form == "any":
+            known = {self.form[slot] for slot in node.sources}
+            form = "first" if maps and "first" in known else "last"
+        sources = [self.find(slot, form) for slot in node.sources]
+        (target,) = node.targets
+        step = self._in_place(node, sources, target) or _step(call.run, sources, target)
+        self.actions.append(Action(step, sources, [target]))
+        self.form[target] = "any" if call.flat or not maps else form
+        passed = isinstance(node.op, THROUGH) and self._is_free(node.sources[0], sources[0])
+        if call.pure or passed:
+            self.pure.add(target)
+
+    def _is_free(self, slot: int, place: int) -> bool:
+        """Return whether a tensor may be overwritten by the only one who reads it."""
+        return slot in self.pure and self.readers[slot] == 1 and slot == place
+
+    def _in_place(self, node: Node, sources: list[int], target: int) -> Step | None:
+        """Return the call that overwrites what it reads, where that is safe and known."""
+        free = [self._is_free(*pair) for pair in zip(node.sources, sources, strict=True)]
+        if not any(free):
+            return None
+        # a view of a view: torch would take its gradient the long way round
+        needs_base = self.form[node.sources[free.index(True)]] == "last"
+        if type(node.op) is keras.layers.Add:
+            into = sources[free.index(True)]
+            other = sources[1 - free.index(True)]
+            return None if into == other else _add_into(into, other, target, needs_base)
+        if type(node.op) is keras.layers.ReLU and _is_plain_relu(node.op):
+            act = F.relu if node.op.max_value is None else F.relu6
+            return _act_on(act, sources[0], target, needs_base)
+        return None
+
+
+def _step(run, sources: list[int], target: int) -> Step:
+    if len(sources) == 1:
+        (source,) = sources
+
+        def one(buffer, training):
+            buffer[target] = run((buffer[source],), training)
+
+        return one
+
+    def several(buffer, training):
+        buffer[target] = run([buffer[s] for s in sources], training)
+
+    return several
+
+
+def _is_plain_relu(op) -> bool:
+    return op.negative_slope == 0 and op.threshold == 0 and op.max_value in (None, 6)
+
+
+def _add_into(into: int, other: int, target: int, needs_base: bool) -> Step:
+    def add(buffer, training):
+        if needs_base and torch.is_grad_enabled():
+            buffer[target] = buffer[into] + buffer[other]
+        else:
+            buffer[target] = buffer[into].add_(buffer[other])
+
+    return add
+
+
+def _act_on(act, source: int, target: int, needs_base: bool) -> Step:
+    def apply(buffer, training):
+        inplace = not (needs_base and torch.is_grad_enabled())
+        buffer[target] = act(buffer[source], inplace=inplace)
+
+    return apply
 
 
 def _casts(node: Node) -> dict[int, torch.dtype]:
@@ -258,56 +360,15 @@ def _is_symbolic(x) -> bool:
     return isinstance(x, keras.KerasTensor)
 
 
-def _same_shapes(node: Node) -> bool:
-    tensors = node.args[0] if node.args else ()
-    if len(node.args) != 1 or not isinstance(tensors, list | tuple) or len(tensors) != 2:
-        return False
-    first, second = tensors
-    return tuple(first.shape) == tuple(second.shape) and first.dtype == second.dtype
-
-
-def _is_plain_relu(op) -> bool:
-    return op.negative_slope == 0 and op.threshold == 0 and op.max_value in (None, 6)
-
-
-def _add(sources, target: int, fresh) -> Step:
-    a, b = sources
-    if a != b and (fresh[a] or fresh[b]):
-        into, other = (a, b) if fresh[a] else (b, a)
-
-        def add_into(buffer, training):
-            if torch.is_grad_enabled():
-                buffer[target] = buffer[into] + buffer[other]
-            else:
-                buffer[target] = buffer[into].add_(buffer[other])
-
-        return add_into
-
-    def add(buffer, training):
-        buffer[target] = buffer[a] + buffer[b]
-
-    return add
-
-
-def _relu(source: int, target: int, limit, in_place: bool) -> Step:
-    act = F.relu if limit is None else F.relu6
-
-    def relu(buffer, training):
-        inplace = in_place and not torch.is_grad_enabled()
-        buffer[target] = act(buffer[source], inplace=inplace)
-
-    return relu
-
-
-def _general(node: Node, casts: dict[int, torch.dtype]) -> Step:
+def _general(node: Node, sources: list[int], casts: dict[int, torch.dtype]) -> Step:
     """Call an operation with whatever arguments it has."""
     call, targets = node.op.call, node.targets
     kwargs = {k: v for k, v in node.kwargs.items() if not (k == "mask" and v is None)}
     fixed = kwargs.pop("training", None)
     learns = isinstance(node.op, keras.Layer) and node.op._call_has_training_arg
     if len(node.args) == 1 and _is_symbolic(node.args[0]) and not (kwargs or casts):
-        return _unary(call, node.sources[0], targets, learns, fixed)
-    fill = _template((node.args, kwargs), node.sources, casts)
+        return _unary(call, sources[0], targets, learns, fixed)
+    fill = _template((node.args, kwargs), sources, casts)
 
     def step(buffer, training):
         args, rest = fill(buffer)

@@ -63,6 +63,26 @@ class Session:
         self.loss = fast_loss(model)
 
 
+class InOrder(keras.callbacks.Callback):
+    """Keeps Keras's hooks in the thread of the loop, by having some of its own.
+
+    Keras hands them to another thread where no callback looks at single batches: the loop then
+    waits for the interpreter instead, longer than for the hooks.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Do nothing."""
+
+    on_test_batch_end = on_predict_batch_end = on_train_batch_end
+
+
+def in_order(callbacks):
+    """Return what `fit`, `evaluate` and `predict` are to be given as callbacks."""
+    if callbacks is None or isinstance(callbacks, list | tuple):
+        return [*(callbacks or ()), InOrder()]
+    return [callbacks, InOrder()] if isinstance(callbacks, keras.callbacks.Callback) else callbacks
+
+
 def is_own(model, method: str) -> bool:
     """Return whether a method is kcv's, not that of a user's subclass."""
     return getattr(type(model), method).__module__.startswith("kcv.engine")
@@ -209,15 +229,25 @@ class Steps:
         return False  # the plan alone is compiled, not the whole step
 
     def fit(self, *args, **kwargs):
-        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
+        given = _arguments(keras.Model.fit, self, args, kwargs)
         if isinstance(given.get("x"), torch.utils.data.DataLoader):
             given.setdefault("shuffle", False)  # the loader decides; True is Keras's default
-        given.pop("self")
         self.__dict__["_every_step"] = reads_every_step(given.get("callbacks"))
+        given["callbacks"] = in_order(given.get("callbacks"))
         try:
             return super().fit(**given)
         finally:
             self.__dict__["_every_step"] = False
+
+    def evaluate(self, *args, **kwargs):
+        given = _arguments(keras.Model.evaluate, self, args, kwargs)
+        given["callbacks"] = in_order(given.get("callbacks"))
+        return super().evaluate(**given)
+
+    def predict(self, *args, **kwargs):
+        given = _arguments(keras.Model.predict, self, args, kwargs)
+        given["callbacks"] = in_order(given.get("callbacks"))
+        return super().predict(**given)
 
     def _renew(self, function) -> None:
         """Forget what the steps remember where there is no function: after `compile`, above all."""
@@ -253,6 +283,14 @@ class Steps:
     def reset_metrics(self):
         super().reset_metrics()
         self.session.logs = {}
+
+
+def _arguments(method, model, args, kwargs) -> dict:
+    """Return the arguments of a call of one of Keras's methods by name."""
+    given = dict(inspect.signature(method).bind(model, *args, **kwargs).arguments)
+    given.update(given.pop("kwargs", {}))  # what `evaluate` takes beside its own
+    del given["self"]
+    return given
 
 
 def _number(value):

@@ -7,9 +7,18 @@ so no activation is ever copied; `lay_out` stores convolution kernels so that no
 """
 
 from kcv.kernels import updates
-from kcv.kernels.attention import attention, attention_weights, linear
+from kcv.kernels.attention import (
+    attention,
+    attention_weights,
+    join_heads,
+    layer_norm,
+    linear,
+    rows,
+    unbind,
+    unpack_heads,
+)
 from kcv.kernels.backend import TORCH
-from kcv.kernels.convolution import conv2d, depthwise_conv2d
+from kcv.kernels.convolution import conv2d, corrupts, depthwise_conv2d
 from kcv.kernels.layout import lay_out, match_layout
 from kcv.kernels.machine import device, keep_memory, set_threads
 from kcv.kernels.normalisation import batch_norm
@@ -25,19 +34,25 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "conv2d",
+    "corrupts",
     "cross_entropy",
     "depthwise_conv2d",
     "device",
     "drop_path",
     "hits",
+    "join_heads",
     "keep_memory",
     "lay_out",
+    "layer_norm",
     "linear",
     "match_layout",
     "max_pool2d",
     "mean_cross_entropy",
     "pads",
+    "rows",
     "seed_backend",
     "set_threads",
+    "unbind",
+    "unpack_heads",
     "updates",
 ]

@@ -14,7 +14,8 @@ def conv2d(x, kernel, bias=None, stride=(1, 1), padding=0, dilation=(1, 1), grou
     """Convolve `(B, H, W, C)` with `(kh, kw, C / groups, width)` to `(B, H', W', width)`."""
     pad = pads(padding, x.shape[1:3], kernel.shape[:2], stride, dilation)
     if TORCH:
-        if _corrupts(x, kernel, stride, groups) and not any(map(any, pad)):
+        if x.device.type == "cpu" and corrupts(x.shape[-1], kernel.shape[:2], stride, groups):
+            x, pad = pad_map(x, pad), ((0, 0), (0, 0))
             x, stride = x[:, :: stride[0], :: stride[1]], (1, 1)
         x, symmetric = split_pad(x, pad)
         weight = kernel.permute(3, 2, 0, 1)
@@ -25,14 +26,13 @@ def conv2d(x, kernel, bias=None, stride=(1, 1), padding=0, dilation=(1, 1), grou
     return y if bias is None else y + bias
 
 
-def _corrupts(x, kernel, stride, groups) -> bool:
-    """Return whether torch 2.13's CPU build would write past its memory in the backward pass.
+def corrupts(channels: int, kernel, stride, groups: int) -> bool:
+    """Return whether torch 2.13's CPU build may write past its memory in the backward pass.
 
     It does for strided 1x1 convolutions of fewer than 16 channels in channels_last, from about 56
     pixels on (107 of 780 shapes tried aborted or crashed; none of stride 1, none of kernel 3).
     """
-    narrow = kernel.shape[:2] == (1, 1) and x.shape[-1] // groups < 16
-    return narrow and max(stride) > 1 and x.device.type == "cpu"
+    return tuple(kernel) == (1, 1) and max(stride) > 1 and channels // groups < 16
 
 
 def depthwise_conv2d(x, kernel, bias=None, stride=(1, 1), padding=0, dilation=(1, 1)):

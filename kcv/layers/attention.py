@@ -1,7 +1,6 @@
 """Multi-head self-attention with packed projections, and the transformer encoder."""
 
 import keras
-from keras import ops
 
 from kcv import kernels
 from kcv.layers.drop_path import drop_path
@@ -62,15 +61,10 @@ class Attention(keras.layers.Layer):
         self.proj.build(input_shape)
 
     def call(self, inputs, training=None, return_attention=False):
-        batch, length, width = ops.shape(inputs)[0], inputs.shape[1], inputs.shape[2]
-        packed = self.qkv(inputs)
-        packed = ops.reshape(packed, (batch, length, 3, self.num_heads, width // self.num_heads))
-        packed = ops.transpose(packed, (2, 0, 3, 1, 4))
-        q, k, v = packed[0], packed[1], packed[2]
+        q, k, v = kernels.unpack_heads(self.qkv.call(inputs), self.num_heads)
         seed = getattr(self, "seed_generator", None)
         x = kernels.attention(q, k, v, dropout=self.dropout if training else 0.0, seed=seed)
-        x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, length, width))
-        x = self.proj(x)
+        x = self.proj.call(kernels.join_heads(x))
         if self.rate:
             x = self.drop(x, training=training)
         return (x, kernels.attention_weights(q, k)) if return_attention else x

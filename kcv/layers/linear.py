@@ -13,7 +13,9 @@ class Linear(keras.layers.Dense):
     """
 
     def call(self, inputs, training=None):
-        if self.lora_enabled or self.quantization_mode:
+        if self.quantization_mode:  # other layers call this one's `call` directly
+            return self.quantized_call(inputs, training=training)
+        if self.lora_enabled:
             return super().call(inputs, training=training)
         bias = self.bias.value if self.use_bias else None
         x = kernels.linear(inputs, self._kernel.value, bias)

@@ -122,7 +122,7 @@ class WindowAttention(keras.layers.Layer):
         window = self.window
         self.grid = (-(-height // window), -(-width // window))
         self.shifts = tuple(self.shift if n > 1 else 0 for n in self.grid)
-        self.index = ops.convert_to_tensor(relative_index(window).reshape(-1), "int32")
+        self.index = ops.convert_to_tensor(relative_index(window).reshape(-1), "int64")
         self.mask = None
         if any(self.shifts):
             size = (self.grid[0] * window, self.grid[1] * window)
@@ -130,12 +130,12 @@ class WindowAttention(keras.layers.Layer):
             self.mask = ops.convert_to_tensor(mask[:, None], self.compute_dtype)
 
     def call(self, inputs, training=None, return_attention=False):
-        q, k, v = self._split(self.qkv(self._enter(inputs)))
+        q, k, v = self._split(self.qkv.call(self._enter(inputs)))
         bias = self._bias(inputs.dtype)
         seed = getattr(self, "seed_generator", None)
         x = kernels.attention(q, k, v, bias, self.dropout if training else 0.0, seed)
         # projecting after the padding is gone saves its share of the work
-        x = self.proj(self._leave(self._join(x), *inputs.shape[1:3]))
+        x = self.proj.call(self._leave(self._join(x), *inputs.shape[1:3]))
         if self.rate:
             x = self.drop(x, training=training)
         if not return_attention:
@@ -170,8 +170,7 @@ class WindowAttention(keras.layers.Layer):
         fold = heads if self.mask is None else rows * columns * heads
         x = ops.reshape(packed, (-1, rows, window, columns, window, 3, heads, width))
         x = ops.transpose(x, (5, 0, 1, 3, 6, 2, 4, 7))
-        x = ops.reshape(x, (3, -1, fold, window * window, width))
-        return x[0], x[1], x[2]
+        return kernels.unbind(ops.reshape(x, (3, -1, fold, window * window, width)))
 
     def _join(self, x):
         """Undo `_split`: the map `(B, rows, columns, C)` of all windows."""
@@ -184,7 +183,7 @@ class WindowAttention(keras.layers.Layer):
     def _bias(self, dtype):
         """Return bias and mask as one summand of the scores, `(1, fold, window^2, window^2)`."""
         tokens = self.window * self.window
-        bias = ops.take(ops.cast(self.table, dtype), self.index, axis=0)
+        bias = kernels.rows(ops.cast(self.table, dtype), self.index)
         bias = ops.reshape(ops.transpose(bias), (1, self.num_heads, tokens, tokens))
         if self.mask is None:
             return bias

@@ -1,0 +1,233 @@
+"""What single layers are in one torch call, for the flat plan.
+
+A map has two forms: `last`, as Keras sees it, `(B, H, W, C)`, and `first`, as torch does,
+`(B, C, H, W)`; both are views of the same memory. Chains of convolutions stay in `first`: a change
+of form costs little, but twice a layer, there and back, in both directions of a training step.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import torch
+import torch.nn.functional as F
+
+from kcv import kernels
+from kcv import layers as own
+
+
+class Call(NamedTuple):
+    """One layer as a function of tensors.
+
+    Attributes:
+        run: `run(tensors, training)`, a list of tensors to one tensor.
+        form: in which form it takes maps: `"first"`, `"last"` or `"any"`, all alike.
+        flat: whether the output is no map any more.
+        pure: whether its backward pass needs no output, so that the next layer may overwrite it.
+    """
+
+    run: Callable[[list, bool], Any]
+    form: str
+    flat: bool = False
+    pure: bool = False
+
+
+# Elementwise functions: they do not care where the channels are.
+ELEMENTWISE = tuple(
+    getattr(keras.activations, name)
+    for name in (
+        "relu",
+        "relu6",
+        "gelu",
+        "silu",
+        "sigmoid",
+        "tanh",
+        "elu",
+        "leaky_relu",
+        "hard_sigmoid",
+        "hard_silu",
+        "linear",
+    )
+)
+
+
+def make(node) -> Call | None:
+    """Return the call of a node whose tensors need no cast, None if it has no short form."""
+    kind = MAKERS.get(type(node.op))
+    return kind(node.op, node.tensors) if kind is not None and not node.kwargs else None
+
+
+def _read(layer, variable) -> Callable[[], Any]:
+    """Return a function that gives a weight, in the type in which the layer computes."""
+    if variable is None:
+        return lambda: None
+    if layer.compute_dtype == layer.variable_dtype:
+        return lambda: variable._value
+    dtype = getattr(torch, layer.compute_dtype)
+    return lambda: variable._value.to(dtype)
+
+
+def _activated(layer, run, form: str) -> Call | None:
+    """Add the layer's own activation, if it has one."""
+    act = layer.activation
+    if act is None or act is keras.activations.linear:
+        return Call(run, form, pure=True)
+    if form == "first" and act not in ELEMENTWISE:
+        return None
+    return Call(lambda tensors, training: act(run(tensors, training)), form)
+
+
+def _conv(layer, tensors) -> Call | None:
+    """`Conv2D` and `DepthwiseConv2D`."""
+    (image,) = tensors
+    depthwise = isinstance(layer, own.DepthwiseConv2D)
+    if getattr(layer, "lora_enabled", False) or (depthwise and layer.depth_multiplier != 1):
+        return None
+    variable = layer.kernel if depthwise else layer._kernel
+    groups = image.shape[-1] if depthwise else layer.groups
+    if kernels.corrupts(image.shape[-1], layer.kernel_size, layer.strides, groups):
+        return None
+    pad = kernels.pads(
+        layer.pad, image.shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate
+    )
+    (top, bottom), (left, right) = pad
+    apart = (left, right, top, bottom) if top != bottom or left != right else None
+    inside = (0, 0) if apart else (top, left)
+    order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
+    kernel, bias = _read(layer, variable), _read(layer, layer.bias)
+    stride, dilation = layer.strides, layer.dilation_rate
+
+    def run(tensors, training):
+        (x,) = tensors
+        x = x if apart is None else F.pad(x, apart)
+        weight = kernel().permute(order)
+        return torch.conv2d(x, weight, bias(), stride, inside, dilation, groups)
+
+    return _activated(layer, run, "first")
+
+
+def _batch_norm(layer, tensors) -> Call | None:
+    (image,) = tensors
+    if len(image.shape) != 4 or layer.renorm:
+        return None
+    gamma, beta = layer.gamma, layer.beta
+    mean, variance = layer.moving_mean, layer.moving_variance
+
+    def run(tensors, training):
+        (x,) = tensors
+        training = training and layer.trainable
+        if training and x.numel() == x.shape[1]:  # one value a channel, which torch refuses
+            return kernels.batch_norm(x.permute(0, 2, 3, 1), layer, True).permute(0, 3, 1, 2)
+        return torch.batch_norm(
+            x,
+            None if gamma is None else gamma._value,
+            None if beta is None else beta._value,
+            mean._value,
+            variance._value,
+            training,
+            1.0 - layer.momentum,
+            layer.epsilon,
+            torch.backends.cudnn.enabled,
+        )
+
+    return Call(run, "first", pure=True)
+
+
+def _pool(layer, tensors) -> Call | None:
+    (image,) = tensors
+    pad = kernels.pads(layer.padding, image.shape[1:3], layer.pool_size, layer.strides)
+    if any(before != after for before, after in pad):
+        return None
+    size, stride, inside = layer.pool_size, layer.strides, (pad[0][0], pad[1][0])
+    if isinstance(layer, own.MaxPool2D):
+        arguments, pool = (1, layer.ceil), F.max_pool2d
+    else:
+        arguments, pool = (layer.ceil, layer.count_pad), F.avg_pool2d
+    return Call(lambda t, training: pool(t[0], size, stride, inside, *arguments), "first")
+
+
+def _linear(layer, tensors) -> Call | None:
+    if layer.lora_enabled:
+        return None
+    kernel, bias = _read(layer, layer._kernel), _read(layer, layer.bias)
+    run = lambda tensors, training: kernels.linear(tensors[0], kernel(), bias())  # noqa: E731
+    return _activated(layer, run, "last")
+
+
+def _layer_norm(layer, tensors) -> Call | None:
+    axis = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
+    (x,) = tensors
+    last = [a % len(x.shape) for a in axis] == [len(x.shape) - 1]
+    if not last or layer.rms_scaling or layer.compute_dtype != "float32":
+        return None
+    gamma, beta = _read(layer, layer.gamma), _read(layer, layer.beta)
+    norm, epsilon = kernels.layer_norm, layer.epsilon
+    return Call(lambda t, training: norm(t[0], gamma(), beta(), epsilon), "last")
+
+
+def _global_average(layer, tensors) -> Call | None:
+    keep = layer.keepdims
+    return Call(lambda t, training: t[0].mean((2, 3), keepdim=keep), "first", flat=not keep)
+
+
+def _relu(layer, tensors) -> Call | None:
+    plain = layer.negative_slope == 0 and layer.threshold == 0 and layer.max_value in (None, 6)
+    act = layer.call if not plain else F.relu if layer.max_value is None else F.relu6
+    return Call(lambda t, training: act(t[0]), "any")
+
+
+def _activation(layer, tensors) -> Call | None:
+    act = layer.activation
+    if act not in ELEMENTWISE:
+        return None
+    return Call(lambda t, training: act(t[0]), "any")
+
+
+def _drop(layer, tensors) -> Call | None:
+    if getattr(layer, "noise_shape", None) is not None:
+        return None
+    return Call(lambda t, training: layer.call(t[0], training=training), "any")
+
+
+def _add(layer, tensors) -> Call | None:
+    if len(tensors) != 2 or not _alike(tensors):
+        return None
+    return Call(lambda t, training: t[0] + t[1], "any", pure=True)
+
+
+def _multiply(layer, tensors) -> Call | None:
+    same_rank = len({len(t.shape) for t in tensors}) == 1 and len({t.dtype for t in tensors}) == 1
+    if len(tensors) != 2 or not same_rank:
+        return None
+    return Call(lambda t, training: t[0] * t[1], "any", pure=True)
+
+
+def _concatenate(layer, tensors) -> Call | None:
+    rank = len(tensors[0].shape)
+    channels = layer.axis % rank == 3 and rank == 4
+    if not channels or len({t.dtype for t in tensors}) != 1:
+        return None
+    return Call(lambda t, training: torch.cat(t, 1), "first", pure=True)
+
+
+def _alike(tensors) -> bool:
+    return len({(tuple(t.shape), t.dtype) for t in tensors}) == 1
+
+
+MAKERS = {
+    own.Conv2D: _conv,
+    own.DepthwiseConv2D: _conv,
+    own.BatchNorm: _batch_norm,
+    own.MaxPool2D: _pool,
+    own.AvgPool2D: _pool,
+    own.Linear: _linear,
+    own.DropPath: _drop,
+    keras.layers.LayerNormalization: _layer_norm,
+    keras.layers.GlobalAveragePooling2D: _global_average,
+    keras.layers.ReLU: _relu,
+    keras.layers.Activation: _activation,
+    keras.layers.Dropout: _drop,
+    keras.layers.Add: _add,
+    keras.layers.Multiply: _multiply,
+    keras.layers.Concatenate: _concatenate,
+}
