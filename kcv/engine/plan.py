@@ -170,10 +170,14 @@ def _flatten(model) -> tuple[list[Node], int, dict[int, int]]:
             count += 1
         targets = [slot[id(t)] for t in node.outputs]
         arguments = node.arguments
+        # As in Keras, the model's `training` goes before what the layer was called with.
+        kwargs = {
+            key: value
+            for key, value in arguments.kwargs.items()
+            if key != "training" and not (key == "mask" and value is None)
+        }
         tensors = list(node.input_tensors)
-        nodes.append(
-            Node(node.operation, tensors, arguments.args, arguments.kwargs, sources, targets)
-        )
+        nodes.append(Node(node.operation, tensors, arguments.args, kwargs, sources, targets))
     return nodes, count, slot
 
 
@@ -363,23 +367,22 @@ def _is_symbolic(x) -> bool:
 def _general(node: Node, sources: list[int], casts: dict[int, torch.dtype]) -> Step:
     """Call an operation with whatever arguments it has."""
     call, targets = node.op.call, node.targets
-    kwargs = {k: v for k, v in node.kwargs.items() if not (k == "mask" and v is None)}
-    fixed = kwargs.pop("training", None)
+    kwargs = node.kwargs
     learns = isinstance(node.op, keras.Layer) and node.op._call_has_training_arg
     if len(node.args) == 1 and _is_symbolic(node.args[0]) and not (kwargs or casts):
-        return _unary(call, sources[0], targets, learns, fixed)
+        return _unary(call, sources[0], targets, learns)
     fill = _template((node.args, kwargs), sources, casts)
 
     def step(buffer, training):
         args, rest = fill(buffer)
         if learns:
-            rest = {**rest, "training": training if fixed is None else fixed}
+            rest = {**rest, "training": training}
         _put(buffer, targets, call(*args, **rest))
 
     return step
 
 
-def _unary(call, source: int, targets, learns: bool, fixed) -> Step:
+def _unary(call, source: int, targets, learns: bool) -> Step:
     (target, *more) = targets
     if more:
         return lambda buffer, training: _put(buffer, targets, call(buffer[source]))
@@ -388,7 +391,7 @@ def _unary(call, source: int, targets, learns: bool, fixed) -> Step:
         buffer[target] = call(buffer[source])
 
     def learning(buffer, training):
-        buffer[target] = call(buffer[source], training=training if fixed is None else fixed)
+        buffer[target] = call(buffer[source], training=training)
 
     return learning if learns else plain
 

@@ -212,11 +212,13 @@ def test_a_quantized_layer_ends_the_plan():
     assert "quantized" in net.engine
 
 
-def test_a_training_argument_of_the_graph_is_kept():
-    image = keras.Input((4,))
-    net = models.Model(image, keras.layers.Dropout(0.5)(image, training=True))
-    x = torch.ones(2, 4)
-    assert float(net(x, training=False).min()) == 0.0
+@pytest.mark.parametrize("called_with", [None, True, False])
+def test_dropout_acts_in_training_only(called_with):
+    image = keras.Input((50,))
+    net = models.Model(image, keras.layers.Dropout(0.5)(image, training=called_with))
+    x = torch.ones(2, 50)
+    assert 0 < int((flat(net, x, True) == 0).sum()) < 100
+    assert torch.equal(flat(net, x, False), x)
 
 
 def test_a_frozen_layer_stays_as_it_is():
