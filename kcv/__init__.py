@@ -11,6 +11,7 @@ from kcv import (
     recipes,
     report,
     schedules,
+    weights,
 )
 from kcv.inference import predict
 from kcv.seeding import set_seed
@@ -30,4 +31,5 @@ __all__ = [
     "report",
     "schedules",
     "set_seed",
+    "weights",
 ]

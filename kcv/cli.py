@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     names = _verb(verbs, "list", "list the networks", _list, EXAMPLES["list"])
     names.add_argument("pattern", nargs="?", default="*", help="shell pattern")
     names.add_argument("--sort", default="name", help="name, parameters or macs")
+    names.add_argument("--weights", action="store_true", help="list published weights instead")
     names.add_argument("--max-parameters", metavar="N", help="leave larger ones out, such as 5M")
     show = _verb(verbs, "show", "draw a network, print its recipe", _show, EXAMPLES["show"])
     show.add_argument("name", help="model name")
@@ -45,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     prof.add_argument("--image-size", type=int, help="pixels; by default the network's own")
     prof.add_argument("--batch", type=int, default=1, help="images in a call (default 1)")
     prof.add_argument("--layers", action="store_true", help="a line for each layer, not each stage")
+    data = _verb(
+        verbs, "data", "check a data set, show what a network sees", None, EXAMPLES["data"]
+    )
+    _data_options(data.add_subparsers(dest="task", metavar="TASK", required=True))
     _verb(verbs, "doctor", "check the installation", _doctor, EXAMPLES["doctor"])
     return parser
 
@@ -56,6 +61,7 @@ EXAMPLES = {
     "list": 'kcv list "mobilenet*" --sort macs',
     "show": "kcv show mobilenet_v2 > recipe.toml",
     "profile": "kcv profile resnet50 --batch 8",
+    "data": "kcv data check folder:flowers --fix",
     "doctor": "kcv doctor",
 }
 
@@ -89,6 +95,19 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--setting", default="auto", help="short, published or auto")
     parser.add_argument("--out", help="run folder; default runs/MODEL")
     parser.add_argument("--resume", metavar="auto|PATH", help="go on with a run")
+
+
+def _data_options(tasks) -> None:
+    text = "find broken files, duplicates, leaks between parts and suspicious labels"
+    check = _verb(tasks, "check", text, _data_check, EXAMPLES["data"])
+    check.add_argument("spec", help="folder:PATH, csv:FILE, ... as for kcv train --data")
+    check.add_argument("--fix", action="store_true", help="also write a cleaned list of files")
+    check.add_argument("--out", default="data-check", help="folder for page and lists")
+    text = "make a page of images as the network will see them, step by step"
+    show = _verb(tasks, "show", text, _data_show, "kcv data show folder:flowers --recipe resnet50")
+    show.add_argument("spec", help="folder:PATH, csv:FILE, ... as for kcv train --data")
+    show.add_argument("--recipe", metavar="MODEL", help="whose augmentation to show")
+    show.add_argument("--out", default="data-show.html", help="the page")
 
 
 def _predict_options(parser: argparse.ArgumentParser) -> None:
@@ -186,6 +205,9 @@ def _predict(args) -> None:
 def _list(args) -> None:
     from kcv import listing
 
+    if args.weights:
+        _say(listing.weights_table(args.pattern))
+        return
     found = listing.entries(args.pattern, sort=args.sort, max_parameters=args.max_parameters)
     _say(listing.table(found))
 
@@ -210,6 +232,24 @@ def _profile(args) -> None:
     counted = cost(model)
     _say(counted.table() if args.layers else counted.summary())
     _say("\n" + profile(model, args.batch).table())
+
+
+def _data_check(args) -> None:
+    from kcv import data
+    from kcv.data.inspection import advice
+
+    findings = data.check(args.spec, args.out, fix=args.fix)
+    _say(advice.text(findings))
+    _say(f"page: {Path(args.out) / 'check.html'}")
+    if args.fix:
+        _say(f"cleaned list, for --data: csv:{Path(args.out) / 'clean.csv'}")
+
+
+def _data_show(args) -> None:
+    from kcv import data, recipes
+
+    recipe = recipes.get(args.recipe, "published") if args.recipe else None
+    _say(f"page: {data.show(args.spec, recipe, out=args.out)}")
 
 
 def _doctor(args) -> None:

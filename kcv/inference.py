@@ -163,8 +163,11 @@ def _info_of(model: keras.Model) -> dict[str, Any]:
             "predict needs a model with one input (B, H, W, C) of fixed size and one output "
             f"(B, K). Received: input shape {shapes[0]}, output shape {shapes[1]}."
         )
-    names = [str(i) for i in range(scores[1])]
-    return {"class_names": names, "image_size": list(image[1:3]), "channels": image[3]}
+    info = {"image_size": list(image[1:3]), "channels": image[3]}
+    seen = getattr(model, "preprocessing", None)  # of pretrained weights
+    names = list(seen.class_names) if seen is not None else []
+    info["class_names"] = names or [str(i) for i in range(scores[1])]
+    return info if seen is None else info | {"resize": seen.resize}
 
 
 def _read_info(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import keras
 
-from kcv import kernels, models, recipes
+from kcv import kernels, models, recipes, weights
 from kcv.cost import Cost, Row, aligned, cost
 
 # Rows that have a paper of their own; all others have the first one that their file names.
@@ -135,8 +135,36 @@ def entries(
 
 
 def has_weights(name: str) -> bool:
-    """Return whether trained weights are published for a model name; so far for none."""
-    return False
+    """Return whether trained weights are published for a model name."""
+    return bool(weights.list(name))
+
+
+def weights_table(pattern: str = "*") -> str:
+    """Return the published checkpoints that match, as text.
+
+    Args:
+        pattern: shell pattern of sources (`"timm/*in1k"`) or of model names (`"resnet*"`).
+
+    Raises:
+        ValueError: if nothing matches.
+    """
+    found = weights.list(pattern)
+    if not found:
+        raise ValueError(f"No checkpoint or model name matches. Received: {pattern!r}.")
+    head = ("weights", "model", "licence", "pixels", "classes", "top-1 %", "MiB")
+    lines = aligned([head, *map(_checkpoint_cells, found)], left=3)
+    note = (
+        f"{len(found)} checkpoints, used as kcv.models.build(MODEL, weights=NAME). Accuracies are "
+        "those that the publisher states; - where none, or no licence, is stated."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _checkpoint_cells(row: weights.Row) -> tuple[str, ...]:
+    top1 = "-" if row.top1 is None else f"{row.top1:.1f}"
+    size = "-" if row.mib is None else str(row.mib)
+    numbers = (str(row.size), str(row.classes), top1, size)
+    return (row.source, row.model, row.license or "-", *numbers)
 
 
 def _entry(name: str) -> Entry:

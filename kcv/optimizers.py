@@ -30,7 +30,8 @@ class _Prepared:
     def __init__(self, optimizer, variables):
         self.variables, self.settings = variables, optimizer._settings()
         self.values = [v._value for v in variables]
-        self.decays = kernels.updates.groups([optimizer._rate(v) for v in variables])
+        pairs = [(optimizer._rate(v), optimizer._factor(v)) for v in variables]
+        self.groups = kernels.updates.groups(pairs)
         self.slots = [
             [slots[optimizer._get_variable_index(v)]._value for v in variables]
             for slots in optimizer._all_slots()
@@ -40,6 +41,9 @@ class _Prepared:
 
 class _TorchMath(keras.optimizers.Optimizer):
     """What the optimisers share: which variables decay, slots stored as their variables are.
+
+    `factors` maps paths of variables to what their learning rate is multiplied by; others have 1.
+    It is not saved: whoever sets it (`kcv.weights.layer_decay` gives one) sets it again.
 
     On torch a step without clipping, accumulation, averaging or constraints goes past the work that
     Keras does for each variable, and does not wait for the device.
@@ -54,6 +58,11 @@ class _TorchMath(keras.optimizers.Optimizer):
                 f"Received: decay={decay!r}."
             )
         self.decay = decay
+        self.factors: dict[str, float] = {}
+
+    def _factor(self, variable) -> float:
+        """Return by what the learning rate of one variable is multiplied."""
+        return self.factors.get(variable.path, 1.0)
 
     def _rate(self, variable) -> float:
         """Return the weight decay of one variable."""
@@ -74,7 +83,7 @@ class _TorchMath(keras.optimizers.Optimizer):
 
     def _settings(self) -> tuple:
         """Return what decides the decay of each variable."""
-        return (self.weight_decay, self.decay)
+        return (self.weight_decay, self.decay, dict(self.factors))
 
     def _is_plain(self) -> bool:
         clips = self.clipnorm or self.global_clipnorm or self.clipvalue
@@ -82,10 +91,11 @@ class _TorchMath(keras.optimizers.Optimizer):
         return not (clips or others)
 
     def _prepare(self, variables) -> _Prepared:
-        prepared = self.__dict__.get("_prepared")
-        same = prepared is not None and prepared.variables is variables
-        if not same or prepared.settings != self._settings():
-            prepared = self.__dict__["_prepared"] = _Prepared(self, variables)
+        known = self.__dict__.get("_prepared")
+        same = known is not None and known.variables is variables
+        if known is not None and same and known.settings == self._settings():
+            return known
+        prepared = self.__dict__["_prepared"] = _Prepared(self, variables)
         return prepared
 
     def apply(self, grads, trainable_variables=None):
@@ -157,7 +167,7 @@ class SGD(_TorchMath, keras.optimizers.SGD):
             kernels.match_layout(self.momentums, variables)
 
     def update_step(self, gradient, variable, learning_rate):
-        rate = ops.cast(learning_rate, variable.dtype)
+        rate = self._factor(variable) * ops.cast(learning_rate, variable.dtype)
         step = ops.cast(gradient, variable.dtype) + self._rate(variable) * variable
         if self.momentum:
             buffer = self.momentums[self._get_variable_index(variable)]
@@ -171,7 +181,7 @@ class SGD(_TorchMath, keras.optimizers.SGD):
     def _update(self, prepared, grads, rate):
         buffers = prepared.slots[0] if self.momentum else None
         kernels.updates.sgd(
-            prepared.values, grads, buffers, rate, self.momentum, self.nesterov, prepared.decays
+            prepared.values, grads, buffers, rate, self.momentum, self.nesterov, prepared.groups
         )
 
 
@@ -226,7 +236,8 @@ class AdamW(_TorchMath, keras.optimizers.AdamW):
 
     def update_step(self, gradient, variable, learning_rate):
         dtype = variable.dtype
-        rate, step = ops.cast(learning_rate, dtype), ops.cast(self.iterations + 1, dtype)
+        rate = self._factor(variable) * ops.cast(learning_rate, dtype)
+        step = ops.cast(self.iterations + 1, dtype)
         gradient = ops.cast(gradient, dtype)
         index = self._get_variable_index(variable)
         mean, square = self._momentums[index], self._velocities[index]
@@ -250,7 +261,7 @@ class AdamW(_TorchMath, keras.optimizers.AdamW):
             rate,
             self._iterations._value + 1,
             betas,
-            prepared.decays,
+            prepared.groups,
         )
 
 
@@ -293,7 +304,7 @@ class RMSprop(_TorchMath, keras.optimizers.RMSprop):
             kernels.match_layout(self._momentums, variables)
 
     def update_step(self, gradient, variable, learning_rate):
-        rate = ops.cast(learning_rate, variable.dtype)
+        rate = self._factor(variable) * ops.cast(learning_rate, variable.dtype)
         step = ops.cast(gradient, variable.dtype) + self._rate(variable) * variable
         index = self._get_variable_index(variable)
         square = self._velocities[index]

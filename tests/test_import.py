@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 # Keras itself imports scikit-learn where it is installed.
-HEAVY = ("tensorflow", "tensorflow_datasets", "keras_hub", "keras_cv", "skimage")
+HEAVY = ("tensorflow", "tensorflow_datasets", "keras_hub", "keras_cv", "skimage", "huggingface_hub")
 
 
 def python(code, **environment):

@@ -4,6 +4,19 @@ from kcv.data import augment
 from kcv.data.batches import Batches
 from kcv.data.dataset import Data
 from kcv.data.images import ImageError, read_image, resize_image
+from kcv.data.inspection import Findings, check
+from kcv.data.showing import show
 from kcv.data.specs import load
 
-__all__ = ["Batches", "Data", "ImageError", "augment", "load", "read_image", "resize_image"]
+__all__ = [
+    "Batches",
+    "Data",
+    "Findings",
+    "ImageError",
+    "augment",
+    "check",
+    "load",
+    "read_image",
+    "resize_image",
+    "show",
+]

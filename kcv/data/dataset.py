@@ -1,7 +1,9 @@
 """Data: what ``kcv.data.load`` returns."""
 
 import logging
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from kcv.data.augment import Operation
 from kcv.data.batches import Batches
 from kcv.data.images import ImageError
 from kcv.data.skipped import Skipped
-from kcv.data.sources import Joined, Source, Subset
+from kcv.data.sources import Joined, Source, Subset, count_classes
 from kcv.data.workers import find_problems
 
 log = logging.getLogger("kcv")
@@ -46,12 +48,16 @@ class Data:
         val_fraction: float,
         workers: int,
         was_split: bool = False,
+        sampling: str = "shuffled",
+        repeats: int = 1,
+        sizes: Callable[[int], tuple[int, int]] | None = None,
     ):
         self.spec, self.class_names = spec, class_names
         self.image_size, self.channels, self.crop_pct = image_size, channels, crop_pct
         self.was_split, self.skipped = was_split, Skipped()
         self._parts, self._batch_size, self._seed = parts, batch_size, seed
         self._operations, self._val_fraction, self._workers = operations, val_fraction, workers
+        self._training: dict[str, Any] = {"sampling": sampling, "repeats": repeats, "sizes": sizes}
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -62,9 +68,27 @@ class Data:
         )
 
     @property
+    def resize(self) -> dict:
+        """Arguments of ``kcv.data.resize_image`` for evaluation."""
+        return {"mode": "crop", "crop_pct": self.crop_pct, "interpolation": "bilinear"}
+
+    @property
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have several classes; labels are then ``(B, K)`` of 0 and 1."""
+        return self._parts["train"].labels.ndim == 2
+
+    @property
+    def class_counts(self) -> dict[str, list[int]]:
+        """Number of images of each class in each part, unreadable ones included."""
+        return {
+            part: count_classes(source.labels, self.num_classes).tolist()
+            for part, source in self._parts.items()
+        }
 
     @cached_property
     def train(self) -> Batches:
@@ -123,6 +147,7 @@ class Data:
             crop_pct=self.crop_pct,
             workers=self._workers,
             skipped=self.skipped,
+            **(self._training if part == "train" else {}),
         )
 
     def _readable(self, part: str) -> Source:

@@ -11,26 +11,37 @@ import os
 
 import numpy as np
 
-AUGMENT, SUBSTITUTE, ORDER, STATISTICS, MIX = range(5)
+AUGMENT, SUBSTITUTE, ORDER, STATISTICS, MIX, BALANCE = range(6)
 
 
-def _philox(seed: int, epoch: int, index: int, purpose: int) -> np.random.Philox:
-    # The two low words of the counter stay 0: they count the values that a stream gives.
+def _philox(seed: int, epoch: int, index: int, purpose: int, repeat: int = 0) -> np.random.Philox:
+    # The low word of the counter stays 0, and so does the second one unless something is drawn
+    # again: they count the values that a stream gives.
     return np.random.Philox(
         key=np.array([seed, epoch], np.uint64),
-        counter=np.array([0, 0, purpose, index], np.uint64),
+        counter=np.array([0, repeat, purpose, index], np.uint64),
     )
 
 
-def generator(seed: int, epoch: int, index: int, purpose: int = AUGMENT) -> np.random.Generator:
-    """Return the random generator of one sample in one epoch."""
-    return np.random.Generator(_philox(seed, epoch, index, purpose))
+def generator(
+    seed: int, epoch: int, index: int, purpose: int = AUGMENT, repeat: int = 0
+) -> np.random.Generator:
+    """Return the random generator of one sample in one epoch.
+
+    ``repeat`` counts how often the sample has come in this epoch before.
+    """
+    return np.random.Generator(_philox(seed, epoch, index, purpose, repeat))
 
 
 def order(length: int, seed: int, epoch: int = 0, purpose: int = ORDER) -> np.ndarray:
     """Return a permutation of ``range(length)``, int64."""
     # Raw Philox words are the same in every NumPy; Generator.permutation is not promised to be.
     return np.argsort(_philox(seed, epoch, 0, purpose).random_raw(length), kind="stable")
+
+
+def numbers(length: int, seed: int, epoch: int, label: int, turn: int) -> np.ndarray:
+    """Return random numbers ``(length,)``, uint64, for one walk through the images of a class."""
+    return _philox(seed, epoch, label, BALANCE, turn).random_raw(length)
 
 
 def scores(keys: list[str], seed: int | str) -> np.ndarray:

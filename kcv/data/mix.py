@@ -105,7 +105,10 @@ class Mixed(torch.utils.data.DataLoader):
         # Looked up before the loop: the batches count on when they give their last one.
         epoch = self.epoch
         for step, (images, labels) in enumerate(self.batches):
-            soft = torch.nn.functional.one_hot(labels, self.num_classes).float()
+            # On the device, where there is one: pixels travel there as bytes.
+            if images.is_pinned():
+                images, labels = images.cuda(non_blocking=True), labels.cuda(non_blocking=True)
+            soft = _soft(labels, self.num_classes)
             rng = draws.generator(self.seed, epoch, step, draws.MIX)
             if epoch >= self.end_epoch or rng.random() >= self.rate:
                 yield images.float(), soft
@@ -116,6 +119,7 @@ class Mixed(torch.utils.data.DataLoader):
         self, images: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         others = torch.from_numpy(np.argsort(rng.random(len(images)), kind="stable"))
+        others = others.to(images.device)
         share = self.switch if self.mixup and self.cutmix else float(self.cutmix > 0)
         if rng.random() < share:
             mixed, weight = _paste(images, others, rng.beta(self.cutmix, self.cutmix), rng)
@@ -123,6 +127,13 @@ class Mixed(torch.utils.data.DataLoader):
             weight = rng.beta(self.mixup, self.mixup)
             mixed = images[others].float().lerp_(images.float(), weight)
         return mixed, torch.lerp(labels[others], labels, weight)
+
+
+def _soft(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """Return ``(B, K)`` float32 of class numbers, or of labels that have that form already."""
+    if labels.ndim == 2:
+        return labels.float()
+    return torch.nn.functional.one_hot(labels, num_classes).float()
 
 
 def _paste(
@@ -147,7 +158,8 @@ def _span(length: int, extent: int, rng: np.random.Generator) -> tuple[int, int]
 def _check(batches, num_classes, mixup, cutmix, rate, switch, seed, end_epoch) -> None:
     if batches.part != "train":
         raise ValueError(f"Mixed needs training batches. Received: part={batches.part!r}")
-    classes = int(batches.labels.max()) + 1
+    several = batches.labels.ndim == 2
+    classes = batches.labels.shape[1] if several else int(batches.labels.max()) + 1
     if num_classes < classes:
         raise ValueError(
             f"Mixed needs num_classes >= {classes}, as the labels have. Received: {num_classes=}"

@@ -4,15 +4,17 @@ An operation is called as ``operation(picture, value, border)``. It takes and gi
 of mode ``L`` or ``RGB``, and its ``value`` is in the unit that the operation names; an operation
 without strength ignores it. Pillow's own functions are used, because the policies were found, and
 the published networks trained, with their rounding: a faster one with other pixels is another
-augmentation.
+augmentation. Where OpenCV gives the same pixels (``kcv.data.pixels``), ``run`` takes it.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
+
+from kcv.data import pixels
 
 AFFINE_INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
@@ -39,6 +41,20 @@ class Border(NamedTuple):
             # Pillow would take a single number for red alone.
             return self.fill if isinstance(self.fill, tuple) else (self.fill,) * 3
         return round(sum(self.fill) / 3) if isinstance(self.fill, tuple) else self.fill
+
+
+class Step(NamedTuple):
+    """One operation with its strength.
+
+    Attributes:
+        name: a key of ``OPERATIONS``.
+        value: strength, in the unit of the operation.
+        border: what a moved picture is drawn with.
+    """
+
+    name: str
+    value: float
+    border: Border = Border()
 
 
 Picture = Image.Image
@@ -166,6 +182,24 @@ takes all of it; ``shear_x``, ``shear_y``: pixels per pixel; ``translate_x``, ``
 pixels to the right and down."""
 
 
+def run(image: np.ndarray, steps: Iterable[Step]) -> np.ndarray:
+    """Apply operations one after the other to an array ``(H, W, 1 or 3)``, uint8.
+
+    The array is not written into; without a step that changes anything, it is returned itself.
+    """
+    current: np.ndarray | Picture = image
+    for name, value, border in steps:
+        quick = pixels.operation(name, value)
+        if quick is None:
+            current = current if isinstance(current, Picture) else to_picture(current)
+            current = OPERATIONS[name](current, value, border)
+            continue
+        if isinstance(current, Picture):
+            current = to_array(current)
+        current = quick(np.ascontiguousarray(current), value, border)
+    return to_array(current) if isinstance(current, Picture) else current
+
+
 def apply(
     image: np.ndarray,
     name: str,
@@ -191,7 +225,8 @@ def apply(
     if not math.isfinite(value):
         raise ValueError(f"apply needs a finite value. Received: {value=}")
     border = border_of("apply", interpolation, fill)
-    return to_array(OPERATIONS[name](to_picture(image), value, border))
+    changed = run(image, [Step(name, value, border)])
+    return changed.copy() if np.shares_memory(changed, image) else changed
 
 
 def border_of(owner: str, interpolation: str, fill: int | tuple[int, int, int]) -> Border:

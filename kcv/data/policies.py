@@ -9,15 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcv.data.operations import (
-    AFFINE_INTERPOLATIONS,
-    OPERATIONS,
-    Border,
-    Picture,
-    border_of,
-    to_array,
-    to_picture,
-)
+from kcv.data.operations import AFFINE_INTERPOLATIONS, Border, Step, border_of, run
 from kcv.data.subpolicies import SUBPOLICIES
 
 Colour = int | tuple[int, int, int]
@@ -98,19 +90,30 @@ def _check(owner: str, bins: int, magnitude: int = 0, count: int = 1) -> None:
 
 
 def _one(
-    picture: Picture,
     ranges: dict[str, Range],
     step: int,
     bins: int,
+    image: np.ndarray,
     border: Border,
     rng: np.random.Generator,
-) -> Picture:
-    """Apply one operation of the table at a bin of its range."""
+) -> Step:
+    """Draw one operation of the table, at a bin of its range."""
     name = tuple(ranges)[pick(rng, len(ranges))]
-    value = magnitude_of(name, ranges[name], step, bins, picture.size)
-    if ranges[name].signed:
-        value = _negated_half_the_time(rng, value)
-    return OPERATIONS[name](picture, value, border)
+    return draw_step(name, ranges[name], step, bins, image, border, rng)
+
+
+def draw_step(
+    name: str,
+    reach: Range,
+    step: int,
+    bins: int,
+    image: np.ndarray,
+    border: Border,
+    rng: np.random.Generator,
+) -> Step:
+    """Return an operation at bin ``step`` of ``bins``, half of the signed ones negated."""
+    value = magnitude_of(name, reach, step, bins, (image.shape[1], image.shape[0]))
+    return Step(name, _negated_half_the_time(rng, value) if reach.signed else value, border)
 
 
 @dataclass(frozen=True)
@@ -139,11 +142,9 @@ class RandAugment:
         border_of("RandAugment", self.interpolation, self.fill)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        picture = to_picture(image)
         border = Border(AFFINE_INTERPOLATIONS[self.interpolation], self.fill)
-        for _ in range(self.count):
-            picture = _one(picture, NARROW, self.magnitude, self.bins, border, rng)
-        return to_array(picture)
+        draw = (NARROW, self.magnitude, self.bins, image, border, rng)
+        return run(image, [_one(*draw) for _ in range(self.count)])
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class TrivialAugmentWide:
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         border = Border(AFFINE_INTERPOLATIONS[self.interpolation], self.fill)
         step = pick(rng, self.bins)
-        return to_array(_one(to_picture(image), WIDE, step, self.bins, border, rng))
+        return run(image, [_one(WIDE, step, self.bins, image, border, rng)])
 
 
 @dataclass(frozen=True)
@@ -199,14 +200,13 @@ class AutoAugment:
         border_of("AutoAugment", self.interpolation, self.fill)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        picture = to_picture(image)
         border = Border(AFFINE_INTERPOLATIONS[self.interpolation], self.fill)
         pairs = SUBPOLICIES[self.policy]
-        for name, rate, step in pairs[pick(rng, len(pairs))]:
-            if rng.random() >= rate:
-                continue
-            value = magnitude_of(name, AUTO[name], step, 10, picture.size)
-            if AUTO[name].signed:
-                value = _negated_half_the_time(rng, value)
-            picture = OPERATIONS[name](picture, value, border)
-        return to_array(picture)
+        return run(
+            image,
+            [
+                draw_step(name, AUTO[name], step, 10, image, border, rng)
+                for name, rate, step in pairs[pick(rng, len(pairs))]
+                if rng.random() < rate
+            ],
+        )

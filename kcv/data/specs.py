@@ -3,30 +3,35 @@
 import difflib
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from kcv.data import arrays, embedded, folder, splits
+from kcv.data import (
+    arrays,
+    embedded,
+    folder,
+    hugging_face,
+    photos,
+    prepared,
+    shards,
+    splits,
+    tables,
+)
 from kcv.data import augment as augmentations
+from kcv.data.arrays import Arrays
 from kcv.data.augment import Operation
 from kcv.data.dataset import Data
+from kcv.data.found import SMALL_SIZE, Found
+from kcv.data.sampling import Growing
 from kcv.data.sources import ArraySource, FileSource, Source
 
-FORMS = "'fashion_mini', 'digits', 'folder:PATH', or a tuple of arrays (x, y)"
+FORMS = (
+    "'fashion_mini', 'digits', 'folder:PATH', 'csv:FILE', 'jsonl:FILE', 'tiles', 'textures', "
+    "'wds:SHARDS', 'hf:NAME', 'tfds:NAME', or a tuple of arrays (x, y)"
+)
 # Photographs are shrunk to an edge of image_size / 0.875, of which the centre is kept, as in the
 # evaluation of most published networks. Small images have no margin to lose.
-PHOTO_CROP, PHOTO_SIZE, SMALL_SIZE = 0.875, 224, 64
-
-
-class _Found(NamedTuple):
-    """Parts train, val and test as far as there are any, or one part ``all``."""
-
-    class_names: list[str]
-    parts: dict[str, Source]
-    image_size: tuple[int, int]
-    channels: int
-    files: bool
+PHOTO_CROP = 0.875
 
 
 def load(
@@ -39,6 +44,9 @@ def load(
     augment: str | Sequence[Operation] = (),
     val_fraction: float = 0.1,
     workers: int = 0,
+    sampling: str = "shuffled",
+    repeats: int = 1,
+    growing: tuple[int, int] | None = None,
 ) -> Data:
     """Load a data set in parts for training, validation and test.
 
@@ -47,21 +55,38 @@ def load(
     ``(x, y)``, without parts give a tenth of every class to the test part, always the same one,
     before that. A folder with ``train`` and ``val`` only has no test part (``data.test`` is None).
 
+    ================== =============================================================================
+    ``fashion_mini``   10,000 and 2,000 images of clothes, 28x28 grey, inside kcv
+    ``digits``         1,797 images, 8x8 grey, of scikit-learn
+    ``tiles``          32x32 RGB: which of ten photographs is it from?
+    ``textures``       32x32 grey: brick, grass or gravel?
+    ``folder:PATH``    a folder per class, or such folders inside ``train``, ``val`` and ``test``,
+                       or the lists ``classes.txt``, ``train.txt``, ``val.txt`` (``tables``)
+    ``csv:FILE``       columns ``path`` and ``label`` or ``labels``, perhaps ``split`` and
+    ``jsonl:FILE``     ``weight`` (``tables``)
+    ``wds:SHARDS``     WebDataset: ``data/train-{000..011}.tar``, or their folder (``shards``)
+    ``hf:NAME``        Hugging Face ``datasets``: a name on the hub, or a folder (``hugging_face``)
+    ``tfds:NAME``      TensorFlow Datasets prepared as array_record (``prepared``)
+    ================== =============================================================================
+
     Args:
-        spec: ``"fashion_mini"`` (10,000 and 2,000 images of clothes, 28x28 grey, inside kcv);
-            ``"digits"`` (1,797 images, 8x8 grey, of scikit-learn); ``"folder:PATH"`` (a folder per
-            class, or such folders inside ``train``, ``val`` and ``test``); arrays ``(x, y)`` or
-            ``(x_train, y_train, x_test, y_test)`` with images ``(N, H, W)`` or ``(N, H, W, 1 or
-            3)``, uint8, and class numbers ``(N,)``; or a ``Data``, which is returned as it is.
+        spec: one of the forms below; arrays ``(x, y)`` or ``(x_train, y_train, x_test, y_test)``
+            with images ``(N, H, W)`` or ``(N, H, W, 1 or 3)``, uint8, and class numbers ``(N,)`` or
+            several classes ``(N, K)`` of 0 and 1; or a ``Data``, which is returned as it is.
         image_size: edge of the images in the batches, or ``(height, width)``; None for the size of
-            the arrays, or 224 for a folder.
-        channels: 1 (grey) or 3 (RGB); None for that of the arrays, or 3 for a folder.
+            the arrays, or of images of at most 64 pixels, and 224 for photographs.
+        channels: 1 (grey) or 3 (RGB); None for that of the arrays, and 3 for photographs.
         batch_size: images in a batch.
         seed: decides the validation part, the order of every epoch and the random changes.
         augment: random changes of training images: a key of ``kcv.data.augment.SETS``, keys of its
             ``PARTS`` joined as in ``"crop+flip+randaugment(2,9)"``, or operations of that module.
         val_fraction: share of the training images that is held out, ``0 < val_fraction < 1``.
         workers: number of processes that load; 0 loads in this process, best for arrays.
+        sampling: ``"shuffled"``, each training image once an epoch; ``"balanced"``, each class
+            equally often.
+        repeats: how often a training image comes in a row, with other random changes.
+        growing: ``(first, epochs)``: training images are squares that grow from ``first`` to
+            ``image_size`` over so many epochs (``kcv.data.sampling.Growing``).
 
     Returns:
         The data. Nothing but the list of files is read before it is used.
@@ -69,29 +94,34 @@ def load(
     Raises:
         ValueError: an unknown ``spec``, an argument out of its range, or data that cannot be used:
             no images, one class, an empty class, a class too small to split, parts with different
-            classes.
-        FileNotFoundError: the folder does not exist.
-        ImportError: ``"digits"`` without scikit-learn.
+            classes, a table that names files that do not exist.
+        FileNotFoundError: the folder, table, shard or prepared data set does not exist.
+        ImportError: a package is not installed that this kind of data needs.
     """
     if isinstance(spec, Data):
         return spec
     _check(channels, batch_size, seed, val_fraction, workers)
     size = None if image_size is None else _pair(image_size)
-    found = _find(spec, channels)
+    found = find(spec, channels)
+    if found.faults:
+        raise ValueError(found.faults[0])
     size = size or found.image_size
     return Data(
         spec if isinstance(spec, str) else "arrays",
         found.class_names,
-        _in_parts(found, val_fraction, seed),
+        in_parts(found, val_fraction, seed),
         image_size=size,
         channels=channels or found.channels,
-        crop_pct=PHOTO_CROP if found.files and min(size) > SMALL_SIZE else 1.0,
+        crop_pct=PHOTO_CROP if found.photos and min(size) > SMALL_SIZE else 1.0,
         batch_size=batch_size,
         seed=seed,
         operations=augmentations.build(augment, size),
         val_fraction=val_fraction,
         workers=workers,
         was_split="all" in found.parts,
+        sampling=sampling,
+        repeats=repeats,
+        sizes=None if growing is None else Growing(growing[0], min(size), growing[1]),
     )
 
 
@@ -117,7 +147,8 @@ def _check(
         raise ValueError(f"load needs workers >= 0. Received: {workers=}")
 
 
-def _find(spec: str | Sequence[np.ndarray], channels: int | None) -> _Found:
+def find(spec: str | Sequence[np.ndarray], channels: int | None = None) -> Found:
+    """Return what there is of a data set before it is split; of which forms, ``load`` says."""
     if isinstance(spec, tuple | list):
         return _from_arrays(spec, channels)
     if not isinstance(spec, str):
@@ -132,57 +163,78 @@ def _find(spec: str | Sequence[np.ndarray], channels: int | None) -> _Found:
 def _advice(spec: str, kind: str) -> str:
     if os.path.isdir(spec):
         return f" For this folder: 'folder:{spec}'."
+    form = os.path.splitext(spec)[1][1:].lower()
+    if form in ("csv", "jsonl") and os.path.isfile(spec):
+        return f" For this table: '{form}:{spec}'."
     near = difflib.get_close_matches(kind, KINDS)
     return f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
 
 
-def _from_arrays(given: Sequence[np.ndarray], channels: int | None) -> _Found:
+def _from_arrays(given: Sequence[np.ndarray], channels: int | None) -> Found:
     names, checked = arrays.read(given)
-    shape = next(iter(checked.values())).images.shape[1:]
+    return _in_memory("arrays", names, checked, channels)
+
+
+def _in_memory(
+    dataset: str, names: Sequence[str], parts: dict[str, Arrays], channels: int | None
+) -> Found:
+    shape = next(iter(parts.values())).images.shape[1:]
     native = shape[2] if len(shape) == 3 else 1
-    parts: dict[str, Source] = {
-        part: ArraySource(*pair, channels or native, "arrays", part)
-        for part, pair in checked.items()
+    sources: dict[str, Source] = {
+        part: ArraySource(*pair, channels or native, dataset, part) for part, pair in parts.items()
     }
-    return _Found(names, parts, shape[:2], native, files=False)
+    return Found(list(names), sources, shape[:2], native, photos=False)
 
 
-def _from_fashion_mini(argument: str, channels: int | None) -> _Found:
-    parts: dict[str, Source] = {
-        part: ArraySource(*pair, channels or 1, "fashion_mini", part)
-        for part, pair in embedded.fashion_mini().items()
-    }
-    size = embedded.FASHION_SIZE
-    return _Found(list(embedded.FASHION_CLASSES), parts, (size, size), 1, files=False)
+def _from_fashion_mini(argument: str, channels: int | None) -> Found:
+    parts = embedded.fashion_mini()
+    return _in_memory("fashion_mini", embedded.FASHION_CLASSES, parts, channels)
 
 
-def _from_digits(argument: str, channels: int | None) -> _Found:
-    images, labels = embedded.digits()
+def _from_digits(argument: str, channels: int | None) -> Found:
     names = [str(digit) for digit in range(10)]
-    source = ArraySource(images, labels, channels or 1, "digits", "all")
-    train, test = splits.split(source, names, embedded.DIGITS_TEST, splits.TEST_SEED)
-    return _Found(names, {"train": train, "test": test}, images.shape[1:], 1, files=False)
+    found = _in_memory("digits", names, {"all": embedded.digits()}, channels)
+    whole = found.parts["all"]
+    train, test = splits.split(whole, names, embedded.DIGITS_TEST, splits.TEST_SEED)
+    return found._replace(parts={"train": train, "test": test})
 
 
-def _from_folder(path: str, channels: int | None) -> _Found:
+def _from_tiles(argument: str, channels: int | None) -> Found:
+    return _in_memory("tiles", *photos.tiles(), channels)
+
+
+def _from_textures(argument: str, channels: int | None) -> Found:
+    return _in_memory("textures", *photos.textures(), channels)
+
+
+def _from_folder(path: str, channels: int | None) -> Found:
     root = os.path.expanduser(path)
+    if all(os.path.isfile(os.path.join(root, name)) for name in (tables.CLASSES, "train.txt")):
+        return tables.find_lists(root, channels)
     names, listed = folder.read(root)
     parts: dict[str, Source] = {
         part: FileSource(root, files.paths, files.labels, channels or 3)
         for part, files in listed.items()
     }
-    return _Found(names, parts, (PHOTO_SIZE, PHOTO_SIZE), 3, files=True)
+    return Found(names, parts)
 
 
-KINDS: dict[str, tuple[bool, Callable[[str, int | None], _Found]]] = {
+KINDS: dict[str, tuple[bool, Callable[[str, int | None], Found]]] = {
     "fashion_mini": (False, _from_fashion_mini),
     "digits": (False, _from_digits),
+    "tiles": (False, _from_tiles),
+    "textures": (False, _from_textures),
     "folder": (True, _from_folder),
+    "csv": (True, tables.find_csv),
+    "jsonl": (True, tables.find_jsonl),
+    "wds": (True, shards.find),
+    "hf": (True, hugging_face.find),
+    "tfds": (True, prepared.find),
 }
 """Name of a kind of data -> whether an argument follows its colon, and its reader."""
 
 
-def _in_parts(found: _Found, val_fraction: float, seed: int) -> dict[str, Source]:
+def in_parts(found: Found, val_fraction: float, seed: int) -> dict[str, Source]:
     """Return the parts train, val and, unless a folder has none, test."""
     parts = dict(found.parts)
     if "all" in parts:

@@ -13,9 +13,9 @@ from kcv.data.operations import (
     AFFINE_INTERPOLATIONS,
     OPERATIONS,
     Border,
+    Step,
     border_of,
-    to_array,
-    to_picture,
+    run,
 )
 from kcv.data.policies import Colour, pick
 
@@ -101,15 +101,15 @@ class RandAugmentTimm:
         border_of("RandAugmentTimm", "bilinear" if drawn else self.interpolation, self.fill)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        picture = to_picture(image)
+        size, steps = (image.shape[1], image.shape[0]), []
         for _ in range(self.count):
             name = NAMES[pick(rng, len(NAMES))]
             if rng.random() >= self.rate:
                 continue
             sign = 1 - 2 * pick(rng, 2)
-            value = level_value(name, self._level(rng), sign, picture.size, self.increasing)
-            picture = OPERATIONS[name](picture, value, self._border(rng))
-        return to_array(picture)
+            value = level_value(name, self._level(rng), sign, size, self.increasing)
+            steps.append(Step(name, value, self._border(rng)))
+        return run(image, steps)
 
     def _level(self, rng: np.random.Generator) -> float:
         if self.std > 100:

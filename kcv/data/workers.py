@@ -10,12 +10,11 @@ import torch
 from kcv.data.sources import Source
 
 
-def options(workers: int, keep: bool = False) -> dict:
+def options(workers: int) -> dict:
     """Return the arguments of a DataLoader for a number of loader processes.
 
     Args:
         workers: number of processes; 0 loads in the calling process.
-        keep: let the processes wait for the next epoch instead of ending.
     """
     # A loader draws a seed at every epoch, by default from the generator that dropout uses.
     common = {"generator": torch.Generator()}
@@ -23,13 +22,13 @@ def options(workers: int, keep: bool = False) -> dict:
         return common
     return common | {
         "num_workers": workers,
-        "persistent_workers": keep,
         "worker_init_fn": start,
-        "multiprocessing_context": _context(),
+        "multiprocessing_context": start_method(),
     }
 
 
-def _context() -> str | None:
+def start_method() -> str | None:
+    """Return how processes are to be started; None for what Python does by itself."""
     # JAX runs threads, and a fork of a process with threads may hang.
     threaded = keras.config.backend() == "jax"
     return "forkserver" if threaded and "forkserver" in get_all_start_methods() else None

@@ -12,6 +12,9 @@ else:
         """Elsewhere Keras's own steps are as fast as they can be."""
 
 
+NOTES = ("arguments", "preprocessing")  # set by `kcv.models.build` and `kcv.weights`
+
+
 @keras.saving.register_keras_serializable("kcv")
 class Model(Steps, keras.Model):
     """A functional Keras model; everything Keras says of `keras.Model` holds.
@@ -46,6 +49,23 @@ class Model(Steps, keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, self.main_scores(y_pred), sample_weight)
+
+    def get_config(self):
+        # what it was built of, and how its images are prepared: kcv.weights needs both
+        config = super().get_config()
+        for name in NOTES:
+            if getattr(self, name, None) is not None:
+                config[name] = keras.saving.serialize_keras_object(getattr(self, name))
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        notes = {name: config.pop(name) for name in NOTES if name in config}
+        model = super().from_config(config, custom_objects)
+        for name, note in notes.items():
+            setattr(model, name, keras.saving.deserialize_keras_object(note))
+        return model
 
     def predict(self, *args, **kwargs):
         return self.main_scores(super().predict(*args, **kwargs))

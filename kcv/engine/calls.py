@@ -139,11 +139,13 @@ def _pool(layer, tensors) -> Call | None:
     if any(before != after for before, after in pad):
         return None
     size, stride, inside = layer.pool_size, layer.strides, (pad[0][0], pad[1][0])
+    ceil = layer.ceil
     if isinstance(layer, own.MaxPool2D):
-        arguments, pool = (1, layer.ceil), F.max_pool2d
+        run = lambda t, _: F.max_pool2d(t[0], size, stride, inside, 1, ceil)  # noqa: E731
     else:
-        arguments, pool = (layer.ceil, layer.count_pad), F.avg_pool2d
-    return Call(lambda t, training: pool(t[0], size, stride, inside, *arguments), "first")
+        count = layer.count_pad
+        run = lambda t, _: F.avg_pool2d(t[0], size, stride, inside, ceil, count)  # noqa: E731
+    return Call(run, "first")
 
 
 def _linear(layer, tensors) -> Call | None:

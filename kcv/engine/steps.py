@@ -8,6 +8,7 @@ not know, that part goes Keras's way.
 
 import inspect
 import time
+from typing import TYPE_CHECKING, Any
 
 import keras
 import torch
@@ -103,7 +104,10 @@ def reads_every_step(callbacks) -> bool:
     return False
 
 
-class Steps:
+Base: Any = keras.Model if TYPE_CHECKING else object  # what it is mixed into
+
+
+class Steps(Base):
     """The steps of `kcv.models.Model` on torch."""
 
     @property

@@ -41,26 +41,33 @@ def _aligned(grads, values):
     ]
 
 
-def groups(rates) -> list[tuple[float, list[int]]]:
-    """Return (decay rate, positions): torch's grouped kernels take one rate a call."""
-    found: dict[float, list[int]] = {}
-    for index, rate in enumerate(rates):
-        found.setdefault(rate, []).append(index)
+Group = tuple[tuple[float, float], list[int]]
+
+
+def groups(rates) -> list[Group]:
+    """Return ((decay, factor), positions): torch's grouped kernels take one rate a call.
+
+    Args:
+        rates: (weight decay, factor of the learning rate) of each value.
+    """
+    found: dict[tuple[float, float], list[int]] = {}
+    for index, pair in enumerate(rates):
+        found.setdefault(pair, []).append(index)
     return list(found.items())
 
 
-def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, decays) -> None:
+def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, groups) -> None:
     """Update tensors in place by `torch.optim.SGD`'s rule.
 
     torch's grouped calls, not its fused one: that is slower on a CPU.
 
     Args:
         buffers: momentum of each value, None without momentum.
-        decays: what `groups` gives for the decay rates of the values.
+        groups: what the function of that name gives for the values.
     """
     with torch.no_grad():
         grads = _aligned(grads, values)
-        for decay, indices in decays:
+        for (decay, _), indices in groups:
             if decay:
                 pick = [values[i] for i in indices]
                 decayed = torch._foreach_add([grads[i] for i in indices], pick, alpha=decay)
@@ -70,22 +77,28 @@ def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, de
             torch._foreach_mul_(buffers, momentum)
             torch._foreach_add_(buffers, grads)
             grads = torch._foreach_add(grads, buffers, alpha=momentum) if nesterov else buffers
-        torch._foreach_add_(values, grads, alpha=-rate)
+        for (_, factor), indices in groups:
+            everything = len(indices) == len(values)
+            torch._foreach_add_(
+                values if everything else [values[i] for i in indices],
+                grads if everything else [grads[i] for i in indices],
+                alpha=-rate * factor,
+            )
 
 
-def adamw(values, grads, means, squares, rate: float, steps, betas, decays) -> None:
-    """Update tensors in place by `torch.optim.AdamW`'s rule, in one fused kernel a decay rate.
+def adamw(values, grads, means, squares, rate: float, steps, betas, groups) -> None:
+    """Update tensors in place by `torch.optim.AdamW`'s rule, in one fused kernel a group.
 
     Args:
         steps: tensor with the number of the step, from 1.
         betas: (beta 1, beta 2, epsilon).
-        decays: as in `sgd`.
+        groups: as in `sgd`.
     """
     beta_1, beta_2, epsilon = betas
     with torch.no_grad():
         grads = _aligned(grads, values)
         steps = steps.to(torch.float32)
-        for decay, indices in decays:
+        for (decay, factor), indices in groups:
             torch._fused_adamw_(
                 [values[i] for i in indices],
                 [grads[i] for i in indices],
@@ -93,7 +106,7 @@ def adamw(values, grads, means, squares, rate: float, steps, betas, decays) -> N
                 [squares[i] for i in indices],
                 [],
                 [steps] * len(indices),
-                lr=rate,
+                lr=rate * factor,
                 beta1=beta_1,
                 beta2=beta_2,
                 weight_decay=decay,

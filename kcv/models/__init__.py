@@ -4,6 +4,7 @@ import builtins
 import difflib
 import fnmatch
 import inspect
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -85,20 +86,24 @@ def fields(name: str) -> dict:
     }
 
 
-def build(name: str, **changes) -> Model:
+def build(name: str, *, weights=None, **changes) -> Model:
     """Build a network by name: images `(B, H, W, channels)` to logits `(B, num_classes)`.
 
     Args:
         name: a name of `kcv.models.list()`.
+        weights: trained weights, as `kcv.weights` takes them: `"timm/resnet50.a1_in1k"`, a file, a
+            run folder ... They bring their paddings, epsilons, number of classes, image size and
+            normalisation; another number of classes given here makes a new head.
         **changes: any argument of the row; all networks take `num_classes` (None for the feature
             map), `image_size` (pixels), `channels`, `normalize`, and, where it makes sense,
             `stem="small"` for images of 64 pixels or less.
 
     Raises:
-        ValueError: if the name or an argument is unknown (near ones are listed), or the values do
-            not fit.
+        ValueError: if the name or an argument is unknown (near ones are listed), or the values or
+            weights do not fit.
+        FileNotFoundError, ConnectionError: if the weights are neither here nor to be had.
     """
-    row = _row(name)
+    _row(name)
     known = fields(name)
     for key in changes:
         if key not in known and key != "name":
@@ -106,7 +111,21 @@ def build(name: str, **changes) -> Model:
             raise ValueError(
                 f"{name} has no such argument. Received: {key!r}. Did you mean {', '.join(near)}?"
             )
-    return row(**{"name": name, **changes})
+    if weights is None:
+        return _make(name, **changes)
+    # not above: most networks are built without
+    from kcv.weights import loading
+
+    return loading.build(name, weights, changes, partial(_make, name), transfer)
+
+
+def _make(row_name: str, **changes) -> Model:
+    """Build a network and note on it what it was built of, for `kcv.weights`."""
+    row = _row(row_name)
+    model = row(**{"name": row_name, **changes})
+    family = row.func.__module__.rpartition(".")[2]
+    model.arguments = {**fields(row_name), **changes, "model": row_name, "family": family}
+    return model
 
 
 def features(model, names: builtins.list[str]) -> keras.Model:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from kcv import callbacks, losses, optimizers, schedules
+from kcv import callbacks, losses, optimizers, schedules, weights
 from kcv.data.mix import Mixed
 from kcv.recipes.recipe import Recipe
 
@@ -31,12 +31,22 @@ def make_schedule(recipe: Recipe, steps_per_epoch: int):
     return schedules.constant(base, **rise)
 
 
-def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    recipe: Recipe, steps_per_epoch: int, model: keras.Model | None = None
+) -> keras.optimizers.Optimizer:
     """Return the optimiser with its schedule.
 
     Args:
         steps_per_epoch: batches in an epoch, `len(data.train)`.
+        model: what it is to train; needed where the recipe has a `layer_decay`.
     """
+    optimizer = _make_optimizer(recipe, steps_per_epoch)
+    if recipe.layer_decay != 1:
+        optimizer.factors = weights.layer_decay(model, recipe.layer_decay)
+    return optimizer
+
+
+def _make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     rate = make_schedule(recipe, steps_per_epoch)
     clip = {"global_clipnorm": recipe.clip_norm} if recipe.clip_norm else {}
     if recipe.optimizer == "adamw":
@@ -66,6 +76,7 @@ def make_batches(recipe: Recipe, data):
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
         seed=recipe.seed,
+        end_epoch=recipe.mix_epochs or None,
     )
 
 

@@ -2,12 +2,12 @@
 
 None of them was run here. The numbers were compared with the text that a row names, unless the row
 says otherwise; a row for a whole family (`mobilenet_v2*`) gives each member the family's settings.
-What a row names as a deviation is not the source's. Images above 224 pixels are those of the networks' own
-rows. These deviations hold for all rows: kcv spares norms, biases and position embeddings from
-weight decay (older sources do not), crops are resized bilinearly, a warmup starts at a hundredth of
-the rate, cosines end at zero, no image is repeated within a batch (`ra-sampler`, repeated
-augmentation) and 2 % of the training images are kept for validation. Where a source trains on
-several devices in step, `base_batch` is the sum of their batches.
+What a row names as a deviation is not the source's. Images above 224 pixels are those of the
+networks' own rows. These deviations hold for all rows: kcv spares norms, biases and position
+embeddings from weight decay (older sources do not), crops are resized bilinearly, a warmup starts
+at a hundredth of the rate, cosines end at zero, no image is repeated within a batch (`ra-sampler`,
+repeated augmentation) and 2 % of the training images are kept for validation. Where a source trains
+on several devices in step, `base_batch` is the sum of their batches.
 """
 
 TORCHVISION = (

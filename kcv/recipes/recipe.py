@@ -51,7 +51,15 @@ class Recipe:
         ema_decay: of the running mean of weights that is validated and kept, 0 for none.
         swa_start: epoch from which weights are averaged equally, 0 for never.
         patience: epochs without a better validation accuracy before training stops, 0 for never.
+        sampling: `"shuffled"`, or `"balanced"`: every class as often as any other.
+        repeats: how often each image of a batch is repeated with other random changes.
+        start_size: pixels of the first epochs, growing to `image_size`; 0 for no growth.
+        mix_epochs: epochs with mixup and CutMix, 0 for all.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
+        weights: what training starts from, as `kcv.weights` takes it (`"timm/resnet50.a1_in1k"`, a
+            file, a run folder); empty for random weights. Its normalisation is kept.
+        freeze: what stays as it is, see `kcv.weights.freeze`: `"features"` trains the head alone.
+        layer_decay: factor of the learning rate for each block towards the image, 1 for none.
         seed: of weights, order and random changes.
         threads: CPU threads of torch; 0 takes `OMP_NUM_THREADS`, or all cores.
         source: where the settings come from.
@@ -89,7 +97,14 @@ class Recipe:
     ema_decay: float = 0.0
     swa_start: int = 0
     patience: int = 0
+    sampling: str = "shuffled"
+    repeats: int = 1
+    start_size: int = 0
+    mix_epochs: int = 0
     precision: str = "float32"
+    weights: str = ""
+    freeze: str = ""
+    layer_decay: float = 1.0
     seed: int = 0
     threads: int = 0
     source: str = ""
@@ -203,6 +218,10 @@ RANGES = {
     "swa_start": (0, None),
     "patience": (0, None),
     "threads": (0, None),
+    "layer_decay": (0.01, 1.0),
+    "repeats": (1, None),
+    "start_size": (0, None),
+    "mix_epochs": (0, None),
 }
 
 

@@ -3,18 +3,16 @@
 import logging
 import time
 from contextlib import nullcontext
-from dataclasses import fields
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from kcv import callbacks, kernels, models, report, seeding
+from kcv import callbacks, kernels, report, seeding, weights
 from kcv.callbacks.progress import Progress
 from kcv.data import Data
-from kcv.data import load as load_data
-from kcv.inference import load_run, softmax
-from kcv.recipes import floor
+from kcv.inference import load_run
+from kcv.recipes import floor, scoring, settings
 from kcv.recipes.parts import (
     make_batches,
     make_callbacks,
@@ -26,9 +24,7 @@ from kcv.recipes.recipe import Recipe
 from kcv.recipes.run import (
     EpochLog,
     Run,
-    default_threads,
     environment,
-    free_name,
     is_run,
     read_log,
     write_json,
@@ -38,8 +34,6 @@ from kcv.recipes.table import get
 from kcv.version import __version__
 
 log = logging.getLogger("kcv")
-
-SMALL_IMAGE = 64  # up to this side a network keeps early resolution and the short settings apply
 
 
 def train(
@@ -71,13 +65,13 @@ def train(
         FileExistsError: if `out` exists and is not to be resumed.
         KeyboardInterrupt: after Ctrl-C, once the run folder is usable.
     """
-    folder = _resumed(recipe, out, resume)
+    folder = settings.find_resumed(recipe, out, resume)
     if folder is not None:
-        recipe, changes, data = _stored(folder, recipe, data, changes), {}, data
-    recipe, loaded = _resolve(recipe, data, setting, changes)
-    path = folder or _new_folder(recipe, out)
+        recipe, changes, data = settings.read_stored(folder, recipe, data, changes), {}, data
+    recipe, loaded = settings.resolve(recipe, data, setting, changes)
+    path = folder or settings.make_folder(recipe, out)
     _prepare(recipe)
-    model = _build(recipe, loaded)
+    model = settings.build(recipe, loaded, settings.read_arguments(folder) if folder else None)
     _announce(recipe, path)
     return _fit(Run(path, recipe, model), loaded)
 
@@ -101,88 +95,6 @@ def _announce(recipe: Recipe, path: Path) -> None:
     )
 
 
-def _resumed(recipe, out, resume) -> Path | None:
-    """Return the folder to go on in, None for a new run."""
-    if resume is None:
-        return None
-    if str(resume) != "auto":
-        if not is_run(Path(resume)):
-            raise FileNotFoundError(
-                f"There is no run to resume in {resume}: it has no recipe.toml. "
-                "Give the folder of a run, or --resume auto."
-            )
-        return Path(resume)
-    if out is not None:
-        return Path(out) if is_run(Path(out)) else None
-    name = recipe if isinstance(recipe, str) else recipe.model
-    runs = [p for p in Path("runs").glob(f"{name}*") if is_run(p)]
-    runs = [p for p in runs if p.name == name or p.name[len(name) :].lstrip("-").isdigit()]
-    return max(runs, key=lambda p: p.stat().st_mtime, default=None)
-
-
-def _stored(folder: Path, recipe, data, changes: dict) -> Recipe:
-    """Return the recipe of a run folder; what was asked for besides must agree with it."""
-    stored = Recipe.from_toml(folder / "recipe.toml")
-    asked = dict(changes)
-    asked["model"] = recipe if isinstance(recipe, str) else recipe.model
-    if isinstance(data, str):
-        asked["data"] = data
-    wanted = stored.changed(**asked)
-    differ = [f.name for f in fields(stored) if getattr(stored, f.name) != getattr(wanted, f.name)]
-    if differ:
-        name = differ[0]
-        raise ValueError(
-            f"A resumed run keeps its settings: {folder} has {name}={getattr(stored, name)!r}. "
-            f"Received: {name}={getattr(wanted, name)!r}. Leave it out, or start a new run."
-        )
-    return stored
-
-
-def _resolve(recipe, data, setting: str, changes: dict) -> tuple[Recipe, Data]:
-    """Return the recipe with every field decided, and its data."""
-    named = isinstance(recipe, str)
-    draft = get(recipe, "short" if setting == "auto" else setting) if named else recipe
-    if isinstance(data, str):
-        changes = {**changes, "data": data}
-    draft = draft.changed(**changes)
-    loaded = _load(draft, data)
-    if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
-        draft = get(recipe, "published").changed(**changes)
-        loaded = _load(draft, data)
-    height, width = loaded.image_size
-    return draft.changed(
-        data=loaded.spec,
-        image_size=height if height == width else draft.image_size,
-        channels=loaded.channels,
-        threads=draft.threads or default_threads(),
-    ), loaded
-
-
-def _load(recipe: Recipe, data=None) -> Data:
-    given = recipe.data if data is None or isinstance(data, str) else data
-    return load_data(
-        given,
-        image_size=recipe.image_size or None,
-        channels=recipe.channels or None,
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-        augment=recipe.augment,
-        val_fraction=recipe.val_fraction,
-        workers=recipe.workers,
-    )
-
-
-def _new_folder(recipe: Recipe, out) -> Path:
-    path = Path(out) if out is not None else free_name(Path("runs"), recipe.model)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(
-            f"The output folder exists and is not empty: {path}. "
-            "Choose another one, or go on in it with --resume auto."
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 def _prepare(recipe: Recipe) -> None:
     """Set what is global: threads, precision, random streams."""
     kernels.keep_memory()
@@ -190,30 +102,12 @@ def _prepare(recipe: Recipe) -> None:
     seeding.set_seed(recipe.seed)
 
 
-def _build(recipe: Recipe, data: Data) -> keras.Model:
-    stem = {"stem": recipe.stem} if "stem" in models.fields(recipe.model) else {}
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        return models.build(
-            recipe.model,
-            num_classes=data.num_classes,
-            image_size=data.image_size,
-            channels=data.channels,
-            normalize=(data.mean, data.std),
-            **stem,
-            **recipe.network,
-        )
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def _fit(run: Run, data: Data) -> Run:
     """Train, score and report; the run folder is usable whatever happens."""
     recipe, model = run.recipe, run.model
     train = make_batches(recipe, data)
     model.compile(
-        make_optimizer(recipe, len(data.train)),
+        make_optimizer(recipe, len(data.train), model),
         make_loss(recipe),
         metrics=make_metrics(data.num_classes),
     )
@@ -262,14 +156,17 @@ def _describe(run: Run, data: Data) -> None:
     write_text(run.path / "recipe.toml", run.recipe.to_toml())
     write_json(run.path / "environment.json", environment())
     write_json(run.path / "splits.json", data.splits)
+    mean, std = run.model.arguments["normalize"]
+    arguments = {k: v for k, v in run.model.arguments.items() if k not in ("model", "family")}
     about = {
         "model": run.recipe.model,
+        "arguments": arguments,
         "class_names": list(data.class_names),
         "image_size": list(data.image_size),
         "channels": data.channels,
-        "mean": list(data.mean),
-        "std": list(data.std),
-        "resize": {"mode": "crop", "crop_pct": data.crop_pct, "interpolation": "bilinear"},
+        "mean": np.broadcast_to(mean, data.channels).tolist(),
+        "std": np.broadcast_to(std, data.channels).tolist(),
+        "resize": data.resize,
         "kcv": __version__,
     }
     write_json(run.path / "model.json", about)
@@ -303,67 +200,15 @@ def save_model(model: keras.Model, path: Path) -> None:
 def _finish(run: Run, data: Data) -> None:
     """Save the model, score it on validation and test data, write metrics and report."""
     save_model(run.model, run.path / "model.keras")
-    run.metrics["val"] = score(run.model, data.val)
+    run.metrics["val"] = scoring.score(run.model, data.val)
     if data.test is not None:
-        run.metrics["test"] = score(run.model, data.test, save=run.path / "predictions.npz")
+        run.metrics["test"] = scoring.score(run.model, data.test, save=run.path / "predictions.npz")
     base = floor.linear_accuracy(data)
     if base is not None:
         run.metrics["floor"] = base
     run.metrics["skipped"] = list(data.skipped)
     write_json(run.path / "metrics.json", run.metrics)
     report.write(run.path)
-
-
-def score(model: keras.Model, batches, save: Path | None = None, batch_size: int = 0) -> dict:
-    """Return loss and accuracies of a model over batches, computed from one pass of `predict`.
-
-    Args:
-        save: where to write probabilities, labels, names and thumbnails (`predictions.npz`).
-
-    Returns:
-        `loss`, `accuracy`, `top5_accuracy` (with more than five classes), `count`, `skipped`.
-    """
-    logits = np.asarray(model.predict(batches, verbose=0), np.float64)
-    labels = np.asarray(batches.labels)
-    if logits.shape[-1] <= labels.max():
-        raise ValueError(
-            f"The data has a class number {labels.max()}, the model scores {logits.shape[-1]} "
-            "classes only. Give data with the classes of the run."
-        )
-    probabilities = softmax(logits)
-    right = probabilities[np.arange(len(labels)), labels]
-    rank = (probabilities > right[:, None]).sum(1)
-    result = {
-        "loss": float(-np.log(np.maximum(right, 1e-12)).mean()),
-        "accuracy": float((probabilities.argmax(1) == labels).mean()),
-    }
-    if logits.shape[-1] > 5:
-        result["top5_accuracy"] = float((rank < 5).mean())
-    result |= {"count": len(labels), "skipped": len(batches.skipped)}
-    if save is not None:
-        _save_predictions(save, probabilities.astype(np.float32), labels, batches)
-    return result
-
-
-def _save_predictions(path: Path, probabilities, labels, batches) -> None:
-    best, worst = report.examples(probabilities, labels)
-    shown = np.unique(np.concatenate([best, worst])).astype(np.int64)
-    aside = path.with_name(f".aside-{path.name}")
-    try:
-        np.savez_compressed(
-            aside,
-            probabilities=probabilities,
-            labels=labels,
-            names=np.array([batches.name(i) for i in range(len(labels))]),
-            split=np.array(batches.part),
-            best=best,
-            worst=worst,
-            thumbnails=batches.images(shown),
-            thumbnail_index=shown,
-        )
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def evaluate(run, data=None, *, split: str = "test", batch_size: int = 128) -> dict:
@@ -387,7 +232,7 @@ def evaluate(run, data=None, *, split: str = "test", batch_size: int = 128) -> d
         channels=about["channels"],
         **({"data": data} if isinstance(data, str) else {}),
     )
-    loaded = _load(recipe, data)
+    loaded = settings.load(recipe, data)
     if list(loaded.class_names) != about["class_names"]:
         raise ValueError(
             f"The data must have the classes of the run, {_few(about['class_names'])}. "
@@ -397,7 +242,7 @@ def evaluate(run, data=None, *, split: str = "test", batch_size: int = 128) -> d
     batches = loaded.all if whole else getattr(loaded, split, None)
     if batches is None:
         raise ValueError(f"The data has no such part. Received: split={split!r}.")
-    return score(model, batches)
+    return scoring.score(model, batches)
 
 
 def _few(names) -> str:
@@ -405,35 +250,30 @@ def _few(names) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def finetune(name: str, weights, data=None, *, freeze: bool = False, out=None, **changes) -> Run:
+def finetune(name: str, source, data=None, *, freeze: str | bool = "", out=None, **changes) -> Run:
     """Go on from trained weights, on other data: a new head where the classes differ.
 
     Args:
         name: model name; must be that of the weights.
-        weights: a run folder.
+        source: a published checkpoint, a file or a run folder, as `kcv.weights` takes them.
         data: what `kcv.data.load` takes.
-        freeze: train the new head only.
-        out, **changes: as in `train`; the learning rate is a tenth of the recipe's unless given.
+        freeze: what stays as it is, see `kcv.weights.freeze`; True for all but the head.
+        out, **changes: as in `train`; the learning rate is a tenth of the recipe's unless given,
+            the image size that of the weights.
 
     Raises:
         ValueError: if the weights belong to another network.
     """
-    source, about = load_run(Path(weights))
-    if about["model"] != name:
-        raise ValueError(
-            f"The weights in {weights} belong to {about['model']}. Received: {name!r}."
-        )
-    stored = Recipe.from_toml(Path(weights) / "recipe.toml")
-    same = {"channels": about["channels"], "stem": stored.stem, "network": stored.network}
-    recipe = get(name, "short").changed(**{**same, **changes})
-    if "learning_rate" not in changes:
-        recipe = recipe.changed(learning_rate=recipe.learning_rate / 10)
-    recipe, loaded = _resolve(recipe, data, "auto", {})
-    _prepare(recipe)
-    model = _build(recipe, loaded)
-    copied = models.transfer(source, model)
-    log.info("%d tensors from %s, new: %s", len(copied.taken), weights, ", ".join(copied.new))
-    if freeze:
-        for layer in model.layers:
-            layer.trainable = layer.name.startswith("logits")
-    return _fit(Run(_new_folder(recipe, out), recipe, model), loaded)
+    recipe = get(name, "short")
+    own: dict = {"learning_rate": recipe.learning_rate / 10}
+    checkpoint = weights.checkpoints.locate(source)
+    arguments = checkpoint.arguments or {}
+    own |= {"stem": arguments.get("stem", "standard"), "channels": arguments.get("channels", 0)}
+    if is_run(Path(source)):  # an older one notes its network in its recipe only
+        stored = Recipe.from_toml(Path(source) / "recipe.toml")
+        own |= {"channels": stored.channels, "stem": stored.stem, "network": stored.network}
+    if checkpoint.preprocessing is not None:
+        own |= {"image_size": checkpoint.preprocessing.image_size}
+    frozen = "features" if freeze is True else freeze or ""
+    recipe = recipe.changed(weights=str(source), freeze=frozen, **{**own, **changes})
+    return train(recipe, data, out=out)

@@ -43,3 +43,20 @@ def test_a_column_of_labels_is_taken():
 def test_arrays_that_cannot_be_used_say_why(given, text):
     with pytest.raises(ValueError, match=text):
         arrays.read(given)
+
+
+def test_rows_of_ones_and_zeros_are_several_classes():
+    hot = np.array([[1, 0], [1, 1], [0, 0], [0, 1], [1, 1], [0, 1]])
+    names, parts = arrays.read((X, hot))
+    assert names == ["0", "1"]
+    assert parts["all"].labels.dtype == np.float32
+    np.testing.assert_array_equal(parts["all"].labels, hot)
+    with pytest.raises(ValueError, match=r"the same classes. Received: shapes \(6, 2\), \(6,\)"):
+        arrays.read((X, hot, X, Y))
+    with pytest.raises(ValueError, match=r"Received: 3 classes, none of class \[2\]"):
+        arrays.read((X, np.pad(hot, ((0, 0), (0, 1)))))
+
+
+def test_one_hot_labels_get_a_word_of_advice():
+    with pytest.raises(ValueError, match=r"Of one-hot labels, give y.argmax\(1\)."):
+        arrays.read((X, np.eye(6)))

@@ -144,7 +144,7 @@ def test_policies_are_parts():
             r"crop, .* Received: augment='flop'. Did you mean 'flip'",
         ),
         ("crop+randaugmnt(2)", r"crop\+randaugmnt\(2\)'. Did you mean 'randaugment'"),
-        ("crop+", r"erase. Received: augment='crop\+'$"),
+        ("crop+", r"gridmask. Received: augment='crop\+'$"),
         ("flip(1,2)", r"brackets as in crop\(0.35,1\).* Received: 'flip\(1,2\)' in augment="),
         ("erase(a)", r"brackets as in crop\(0.35,1\).* Received: 'erase\(a\)' in augment="),
         ("crop+erase(1.5)", "RandomErasing needs 0 <= rate <= 1. Received: rate=1.5"),

@@ -1,13 +1,18 @@
 """Batches: what Keras and the loader processes make of them."""
 
+import hashlib
+import os
+import signal
+
 import keras
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from kcv.data import Batches, ImageError, draws
+from kcv.data import Batches, ImageError, draws, load
 from kcv.data.augment import HorizontalFlip, RandomResizedCrop, RandomShift
+from kcv.data.sampling import Growing
 from kcv.data.sources import ArraySource, FileSource, Subset
 
 
@@ -247,3 +252,136 @@ def test_labels_and_names_follow_the_source():
     assert val.name(0) == "toys/train/7"
     assert val.source[1][0][0, 0, 0] == 2
     assert val.batch_size == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "digest"),
+    [
+        ({}, "a0433ea9bf13dbe9cdd834373f2750ff53b3ea214eec3226d134afa060392fe9"),
+        (
+            {"workers": 2, "batch_size": 100},
+            "93b799b9fe1d012f8a300ed3ffb67498a9539e7b8f08e7a74b9e2f967cc11ec5",
+        ),
+    ],
+)
+def test_the_batches_of_the_published_runs_are_what_they_were(options, digest):
+    data, found = load("fashion_mini", augment="flip_shift", seed=3, **options), hashlib.sha256()
+    for batches in (data.train, data.train, data.val):
+        for images, labels in batches:
+            found.update(images.numpy().tobytes() + labels.numpy().tobytes())
+    assert found.hexdigest() == digest
+
+
+def test_a_run_goes_on_with_the_same_images_when_its_loaders_are_killed(flowers, caplog):
+    operations = (RandomResizedCrop((16, 16)), RandomShift(1))
+    alone, two = (
+        train(files(flowers), (16, 16), operations=operations, workers=count) for count in (0, 2)
+    )
+    expected, seen = list(alone), []
+    for batch in two:
+        seen.append(batch)
+        if len(seen) in (1, 3):
+            for process in two.processes:
+                os.kill(process, signal.SIGKILL)
+    assert len(seen) == 5
+    for one, other in zip(expected, seen, strict=True):
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1], other[1])
+    assert "A loader process ended (SIGKILL)" in caplog.text
+
+
+def test_loader_processes_end_with_their_batches():
+    batches = train(numbered(24), workers=2)
+    assert batches.processes == []
+    epoch_of(batches)
+    first = batches.processes
+    epoch_of(batches)
+    assert batches.processes == first
+    batches.close()
+    assert batches.processes == []
+    epoch_of(batches)
+    assert len(batches.processes) == 2
+
+
+def test_test_images_leave_no_processes_behind():
+    test = Batches(numbered(9), "test", image_size=(4, 4), batch_size=4, workers=1)
+    epoch_of(test)
+    assert test.processes == []
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_that_is_kept_is_not_written_into(workers):
+    batches = train(noise(48), (8, 8), workers=workers)
+    kept = [images for _ in range(2) for images, _ in batches]
+    again = train(noise(48), (8, 8))
+    for images, (expected, _) in zip(kept, (one for _ in range(2) for one in again), strict=True):
+        assert torch.equal(images, expected)
+
+
+def photo(path, size):
+    noise = np.random.default_rng(0).integers(0, 256, (size[1] // 40, size[0] // 40, 3), np.uint8)
+    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+
+
+def test_a_large_photo_is_reduced_while_decoded_and_cut_at_the_same_place(tmp_path, monkeypatch):
+    photo(tmp_path / "a.jpg", (1200, 900))
+    source = FileSource(str(tmp_path), ["a.jpg"] * 12, np.arange(12) % 3, 3)
+    operations = (RandomResizedCrop((32, 32), scale=(0.3, 1)), HorizontalFlip(), RandomShift(1))
+    reduced = epoch_of(train(source, (32, 32), operations=operations))[0]
+    seen = []
+    monkeypatch.setattr(
+        RandomResizedCrop, "reduction", lambda crop, rectangle: seen.append(rectangle) or 1
+    )
+    full = epoch_of(train(source, (32, 32), operations=operations))[0]
+    assert len(seen) == 12
+    difference = abs(reduced.astype(int) - full)
+    assert 0 < difference.mean() < 2
+
+
+def test_images_grow_from_epoch_to_epoch(flowers):
+    sizes, operations = Growing(8, 16, 3, step=4), (RandomResizedCrop((16, 16)), HorizontalFlip())
+    batches = train(files(flowers), (16, 16), operations=operations, sizes=sizes, workers=1)
+    assert [epoch_of(batches)[0].shape[1:3] for _ in range(4)] == [
+        (8, 8),
+        (12, 12),
+        (16, 16),
+        (16, 16),
+    ]
+    val = Batches(files(flowers), "val", image_size=(16, 16), batch_size=9, sizes=sizes)
+    assert epoch_of(val)[0].shape[1:3] == (16, 16)
+
+
+def test_an_image_that_is_repeated_comes_with_other_changes():
+    batches = train(noise(24), (8, 8), operations=(RandomShift(2),), repeats=3)
+    images, labels = epoch_of(batches)
+    assert len(images) == 24
+    assert (labels.reshape(8, 3) == labels.reshape(8, 3)[:, :1]).all()
+    assert len({image.tobytes() for image in images}) > 20
+    once = train(noise(24), (8, 8), operations=(RandomShift(2),))
+    index = draws.order(24, 0, 0)[0]
+    expected = RandomShift(2)(noise(24)[index][0], draws.generator(0, 0, index))
+    np.testing.assert_array_equal(images[0], expected)
+    np.testing.assert_array_equal(epoch_of(once)[0][0], expected)
+
+
+def test_labels_of_several_classes_are_float32():
+    labels = np.eye(3, dtype=np.float32)[np.arange(12) % 3] + np.eye(3)[np.zeros(12, int)]
+    pictures = np.zeros((12, 4, 4), np.uint8)
+    _, given = next(iter(train(ArraySource(pictures, np.minimum(labels, 1), 1, "toys", "train"))))
+    assert (given.dtype, tuple(given.shape)) == (torch.float32, (6, 3))
+
+
+def test_load_passes_sampling_repeats_and_sizes_to_training_only(flowers):
+    data = load(
+        f"folder:{flowers}",
+        image_size=16,
+        batch_size=9,
+        augment="crop",
+        sampling="balanced",
+        repeats=3,
+        growing=(8, 2),
+    )
+    images, labels = next(iter(data.train))
+    assert images.shape[1:3] == (8, 8)
+    assert (labels.reshape(3, 3) == labels[::3, None]).all()
+    assert next(iter(data.val))[0].shape[1:3] == (16, 16)

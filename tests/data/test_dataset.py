@@ -108,3 +108,9 @@ def test_data_shows_what_it_is(flowers):
     assert repr(load(flowers)) == f"<kcv Data 'folder:{flowers}': {expected}"
     assert load(flowers).was_split
     assert not kcv.data.load().was_split
+
+
+def test_classes_are_counted_in_each_part(flowers):
+    data = load(flowers)
+    assert data.class_counts == {"train": [8] * 3, "val": [1] * 3, "test": [1] * 3}
+    assert not data.multi_label

@@ -21,16 +21,12 @@ def applied(monkeypatch, policy, count):
     """Run a policy and return a list of (name, value) an image."""
     seen = []
 
-    def spy(name):
-        def operation(picture, value, border):
-            seen[-1].append((name, value))
-            return picture
+    def spy(image, steps):
+        seen.append([(name, value) for name, value, _ in steps])
+        return image
 
-        return operation
-
-    monkeypatch.setattr(policies, "OPERATIONS", {name: spy(name) for name in AUTO})
+    monkeypatch.setattr(policies, "run", spy)
     for index in range(count):
-        seen.append([])
         policy(IMAGE, rng(index))
     return seen
 

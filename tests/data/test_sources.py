@@ -1,13 +1,26 @@
 """Sources: labelled images by number."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from kcv.data import ImageError
-from kcv.data.sources import ArraySource, FileSource, Joined, Subset
+from kcv.data.sources import (
+    ArraySource,
+    FileSource,
+    Joined,
+    PackedSource,
+    Subset,
+    count_classes,
+)
 
 IMAGES = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3)
 LABELS = np.array([0, 1, 0, 1, 0])
+with io.BytesIO() as _file:
+    Image.new("RGB", (2, 2)).save(_file, "PNG")
+    PNG = _file.getvalue()
 
 
 def array_source(channels=1):
@@ -90,3 +103,45 @@ def test_joined_sources_are_counted_through(flowers):
     assert not joined.in_memory
     with pytest.raises(IndexError, match="There are 7 images. Received: index=7"):
         joined[7]
+
+
+HOT = np.array([[1, 0], [1, 1], [0, 0], [0, 1], [1, 1]], np.float32)
+
+
+def test_several_classes_are_rows_of_ones_and_zeros():
+    source = ArraySource(IMAGES, HOT.astype(bool), 1, "toys", "train")
+    assert source.labels.dtype == np.float32
+    assert source[1][1].tolist() == [1, 1]
+    joined = Joined([Subset(source, np.array([3])), source])
+    np.testing.assert_array_equal(joined.labels, np.concatenate([HOT[3:4], HOT]))
+    assert count_classes(joined.labels, 2).tolist() == [3, 4]
+    assert count_classes(LABELS, 3).tolist() == [3, 2, 0]
+
+
+def test_weights_go_with_their_images(flowers):
+    files = ["rose/000.png", "rose/001.png"]
+    weighted = FileSource(str(flowers), files, [2, 2], 3, weights=[0.5, 2])
+    joined = Joined([file_source(flowers), Subset(weighted, np.array([1, 0]))])
+    assert joined.weights.tolist() == [1, 1, 2, 0.5]
+    assert Joined([file_source(flowers)]).weights is None
+    assert array_source().weights is None
+
+
+def test_the_content_of_a_file_and_the_pixels_of_an_array_can_be_had(flowers):
+    joined = Joined([Subset(array_source(3), np.array([4])), file_source(flowers)])
+    assert (joined.encoded(0)[..., 1] == IMAGES[4]).all()
+    assert joined.encoded(1) == (flowers / "rose" / "000.png").read_bytes()
+
+
+def test_a_packed_source_names_what_it_cannot_read():
+    source = PackedSource([PNG, b""].__getitem__, ["a/0", "a/1"], [0, 1], 3, "toys")
+    assert source[0][0].shape == (2, 2, 3)
+    assert source.encoded(0) == PNG
+    assert [source.problem(0), source.problem(1)] == [None, "is empty"]
+    with pytest.raises(ImageError, match="toys/a/1 is empty"):
+        source[1]
+
+
+def test_an_absolute_path_is_not_looked_for_in_the_folder(flowers):
+    path = str(flowers / "rose" / "000.png")
+    assert FileSource("elsewhere", [path], [0], 3).name(0) == path

@@ -1,13 +1,26 @@
 """``kcv.data.load``."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 import kcv.data
+from kcv.data import found, specs
 from kcv.data.augment import HorizontalFlip, RandomResizedCrop
 
 X = np.random.default_rng(0).integers(0, 256, (60, 6, 8, 3), np.uint8)
 Y = np.arange(60) % 3
+
+
+def encoded(mode, size):
+    buffer = io.BytesIO()
+    Image.new(mode, size).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PHOTO, TINY = encoded("L", (65, 20)), encoded("L", (28, 20))
 
 
 def sizes(data):
@@ -101,6 +114,9 @@ def test_augmentation_is_for_training_only_and_knows_the_size(flowers):
         ("zebra", "Received: 'zebra'.$"),
         ("folder:", "Received: 'folder:'"),
         ("digits:8", "Received: 'digits:8'"),
+        ("tiles:3", "Received: 'tiles:3'"),
+        ("csv:", "'csv:FILE', 'jsonl:FILE', .* Received: 'csv:'"),
+        ("tdfs:cifar10", "'hf:NAME', 'tfds:NAME', .* Did you mean 'tfds'?"),
         (3, "The data needs to be 'fashion_mini', .* Received: int"),
     ],
 )
@@ -140,3 +156,21 @@ def test_a_class_too_small_for_three_parts_is_named(tmp_path, classes):
 def test_arguments_out_of_their_range_are_refused(wrong, text):
     with pytest.raises(ValueError, match=text):
         kcv.data.load("digits", **wrong)
+
+
+def test_every_kind_of_data_stands_in_the_forms():
+    for kind, (takes_argument, _) in specs.KINDS.items():
+        assert f"'{kind}{':' if takes_argument else chr(39)}" in specs.FORMS
+
+
+def test_photographs_have_a_margin_and_tiny_images_have_none():
+    assert found.native_size(PHOTO) == ((224, 224), 3, True)
+    assert found.native_size(TINY) == ((20, 28), 1, False)
+    assert found.native_size(b"nothing") == ((224, 224), 3, True)
+
+
+def test_arrays_with_several_classes_are_loaded():
+    data = kcv.data.load((X, np.stack([Y > 0, Y < 2], 1)))
+    assert data.multi_label
+    assert data.num_classes == 2
+    assert next(iter(data.val))[1].shape[1] == 2

@@ -56,3 +56,23 @@ def test_a_class_with_too_few_images_is_named():
     text = "needs at least 3 images .* Received: too few in class 'b'"
     with pytest.raises(ValueError, match=text):
         split(tiny, ["a", "b"], 0.1, 0)
+
+
+def several(counts):
+    """Images with two classes of three, as many of each kind as ``counts`` says."""
+    kinds = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]], np.float32)
+    labels = np.repeat(kinds, counts, axis=0)
+    return ArraySource(np.zeros((len(labels), 2, 2), np.uint8), labels, 1, "toys", "train")
+
+
+def test_every_class_gives_its_share_where_images_have_several():
+    rest, share = split(several([40, 100, 60, 20]), NAMES, 0.1, seed=0)
+    assert share.labels.sum(0).tolist() == [4, 14, 16]
+    assert (share.labels.sum(1) == 0).sum() == 2
+    assert sorted(keys(rest) + keys(share)) == sorted(keys(several([40, 100, 60, 20])))
+
+
+def test_a_rare_class_stays_with_the_rest_and_the_share_is_never_empty():
+    rest, share = split(several([1, 3, 3, 0]), NAMES, 0.1, seed=0)
+    assert rest.labels.sum(0)[0] == 1
+    assert len(share) == 1

@@ -13,14 +13,11 @@ def applied(monkeypatch, policy, count=1000):
     """Run a policy and return all (name, value, border)."""
     seen = []
 
-    def spy(name):
-        def operation(picture, value, border):
-            seen.append((name, value, border))
-            return picture
+    def spy(image, steps):
+        seen.extend(steps)
+        return image
 
-        return operation
-
-    monkeypatch.setattr(timm_policy, "OPERATIONS", {name: spy(name) for name in NAMES})
+    monkeypatch.setattr(timm_policy, "run", spy)
     for index in range(count):
         policy(IMAGE, draws.generator(0, 0, index))
     return seen

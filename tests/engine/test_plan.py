@@ -63,7 +63,7 @@ def flat(net, x, training):
 def assert_same(first, second, tolerance=1e-5):
     """Compare groups of tensors: outputs, gradients, weights; share of a group's largest number.
 
-    Sums run in another order where a map is read in another form; gradients get ten times the share.
+    Sums run in another order where a map is read in another form: gradients get ten times as much.
     """
     for i, (group, other) in enumerate(zip(first, second, strict=True)):
         share = 10 * tolerance if i == 1 else tolerance

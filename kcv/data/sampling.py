@@ -1,0 +1,166 @@
+"""Which images an epoch has, and in which order; and the weight of a class in the loss."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from kcv.data import draws
+
+SAMPLINGS = ("shuffled", "balanced")
+
+
+class Order:
+    """Sampler of (epoch, index, repeat): shuffled by seed and epoch, or in order without a seed.
+
+    Args:
+        labels: class numbers ``(N,)``; or several classes ``(N, K)`` of 0 and 1.
+        seed: decides the order; None gives ``0, 1, 2 ...`` in every epoch.
+        sampling: ``shuffled``, each image once; or ``balanced``, each class equally often: N times
+            a class and then an image of it is drawn, so that some images of large classes are
+            left out and those of small ones come again, with other random changes.
+        repeats: each image comes so many times in a row, with other random changes, and an epoch
+            of N has N / repeats of them (Hoffer et al. 2019, "Augment your batch",
+            https://arxiv.org/abs/1901.09335).
+
+    Raises:
+        ValueError: an unknown sampling, too many repeats, or labels that cannot be balanced.
+    """
+
+    def __init__(
+        self, labels: np.ndarray, seed: int | None, sampling: str = "shuffled", repeats: int = 1
+    ):
+        if sampling not in SAMPLINGS:
+            raise ValueError(
+                f"Training needs sampling in {', '.join(SAMPLINGS)}. Received: {sampling=}"
+            )
+        if not 1 <= repeats <= max(1, len(labels)):
+            raise ValueError(
+                f"Training needs 1 <= repeats <= {len(labels)}, the number of images. "
+                f"Received: {repeats=}"
+            )
+        if sampling == "balanced" and labels.ndim != 1:
+            raise ValueError(
+                "Balanced sampling needs images of one class each. Received: labels of shape "
+                f"{labels.shape}"
+            )
+        self.length, self.seed, self.epoch = len(labels), seed, 0
+        self.repeats = repeats
+        self._members = _members(labels) if sampling == "balanced" else None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        epoch = self.epoch
+        seen: dict[int, int] = {}
+        for index in self._indices(epoch):
+            repeat = seen.get(index, 0)
+            seen[index] = repeat + 1
+            yield epoch, index, repeat
+
+    def _indices(self, epoch: int) -> list[int]:
+        if self.seed is None:
+            return list(range(self.length))
+        distinct = -(-self.length // self.repeats)
+        if self._members is None:
+            chosen = draws.order(self.length, self.seed, epoch)[:distinct]
+        else:
+            chosen = _balanced(self._members, distinct, self.seed, epoch)
+        return np.repeat(chosen, self.repeats)[: self.length].tolist()
+
+
+def _members(labels: np.ndarray) -> list[np.ndarray]:
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+
+def _balanced(members: list[np.ndarray], count: int, seed: int, epoch: int) -> np.ndarray:
+    """Draw images so that every class comes equally often, give or take one.
+
+    Each class walks through a permutation of its images, and through the next one at its end:
+    no image of a class comes twice before each has come once.
+    """
+    share, more = divmod(count, len(members))
+    favoured = np.argsort(draws.numbers(len(members), seed, epoch, len(members), 0))[:more]
+    columns = []
+    for label, indices in enumerate(members):
+        length = share + (label in favoured)
+        walks = [
+            indices[
+                np.argsort(draws.numbers(len(indices), seed, epoch, label, turn), kind="stable")
+            ]
+            for turn in range(-(-length // len(indices)))
+        ]
+        columns.append(np.concatenate([*walks, indices[:0]])[:length])
+    pool = np.concatenate(columns)
+    return pool[draws.order(len(pool), seed, epoch)]
+
+
+def class_weights(
+    labels: np.ndarray, num_classes: int | None = None, power: float = 1.0
+) -> dict[int, float]:
+    """Return the weight of each class in the loss, for ``model.fit(class_weight=...)``.
+
+    A class with n of the N images weighs ``n ** -power``, scaled so that the mean weight of an
+    image is 1. With ``power=1`` all classes count alike, as scikit-learn's ``balanced`` has it;
+    ``power=0.5`` is a usual half-way.
+
+    Args:
+        labels: class numbers ``(N,)``.
+        num_classes: K; None for the largest number and one.
+        power: 0 (no weights) to 1.
+
+    Raises:
+        ValueError: labels of another shape, a class without images, or a power out of its range.
+    """
+    if labels.ndim != 1:
+        raise ValueError(f"class_weights needs labels (N,). Received: shape {labels.shape}")
+    if not 0 <= power <= 1:
+        raise ValueError(f"class_weights needs 0 <= power <= 1. Received: {power=}")
+    counts = np.bincount(labels, minlength=num_classes or 0)
+    if not counts.all():
+        raise ValueError(
+            "class_weights needs an image of each class. Received: none of class "
+            f"{int(np.flatnonzero(counts == 0)[0])}"
+        )
+    raw = counts.astype(float) ** -power
+    return dict(enumerate((raw * counts.sum() / (raw * counts).sum()).tolist()))
+
+
+@dataclass(frozen=True)
+class Growing:
+    """The image size of an epoch, from ``first`` to ``last`` in equal steps.
+
+    Small images first make early epochs cheap. Tan and Le 2021, "EfficientNetV2: smaller models
+    and faster training", https://arxiv.org/abs/2104.00298; the random changes stay as strong as
+    they are. The network has to take images of several sizes.
+
+    Args:
+        first: edge of the images of epoch 0.
+        last: edge from epoch ``epochs - 1`` on.
+        epochs: number of epochs over which the edge grows.
+        step: edges are multiples of it, except for ``last``.
+    """
+
+    first: int
+    last: int
+    epochs: int
+    step: int = 32
+
+    def __post_init__(self):
+        if not 1 <= self.first <= self.last:
+            raise ValueError(
+                f"Growing needs 1 <= first <= last. Received: first={self.first}, last={self.last}"
+            )
+        if self.epochs < 1 or self.step < 1:
+            raise ValueError(
+                "Growing needs epochs >= 1 and step >= 1. "
+                f"Received: epochs={self.epochs}, step={self.step}"
+            )
+
+    def __call__(self, epoch: int) -> tuple[int, int]:
+        share = min(epoch / max(1, self.epochs - 1), 1.0)
+        edge = self.first + (self.last - self.first) * share
+        # Down to a multiple; the smallest one that the first epoch allows is the first itself.
+        edge = self.last if share == 1 else max(self.first, int(edge) // self.step * self.step)
+        return edge, edge

@@ -1,0 +1,99 @@
+"""Several views of a test image, over which a model's answers are averaged."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from kcv.data.batches import Batches
+from kcv.data.images import resize_image
+
+VIEWS = {"one": 1, "flip": 2, "three": 3, "ten": 10}
+"""Kind -> number of views: ``one``, the centre crop; ``flip``, that and its mirror image; ``three``
+squares along the longer edge, as large as the shorter one; ``ten``, four corners and the centre of
+the image and of its mirror image (Krizhevsky et al. 2012; torchvision's ``TenCrop``)."""
+
+
+def views(
+    image: np.ndarray, size: tuple[int, int], kind: str = "ten", crop_pct: float = 0.875
+) -> np.ndarray:
+    """Return the views of an image ``(H, W, C)``, uint8: ``(V, height, width, C)``.
+
+    Args:
+        image: the image at its own size.
+        size: ``(height, width)`` of a view.
+        kind: a key of ``VIEWS``.
+        crop_pct: share of the resized image that a view keeps, as in ``kcv.data.resize_image``;
+            ``three`` keeps all of the shorter edge whatever it says.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    if kind not in VIEWS:
+        raise ValueError(f"views needs kind in {', '.join(VIEWS)}. Received: {kind=}")
+    if kind in ("one", "flip"):
+        centre = resize_image(image, size, crop_pct=crop_pct)
+        return np.stack([centre, centre[:, ::-1]][: VIEWS[kind]])
+    inner = size if kind == "three" else tuple(int(edge / crop_pct) for edge in size)
+    whole = _covering(image, inner)
+    down, right = whole.shape[0] - size[0], whole.shape[1] - size[1]
+    middle = (round(down / 2), round(right / 2))
+    if kind == "three":
+        corners = [(0, 0), middle, (down, right)]
+    else:
+        corners = [(0, 0), (0, right), (down, 0), (down, right), middle]
+    # The corners of the mirror image, in torchvision's order.
+    pictures = [whole] if kind == "three" else [whole, whole[:, ::-1]]
+    return np.stack([one[y : y + size[0], x : x + size[1]] for one in pictures for y, x in corners])
+
+
+def _covering(image: np.ndarray, box: tuple[int, ...]) -> np.ndarray:
+    """Resize an image to the smallest size of its shape that covers the box."""
+    (height, width), (to_height, to_width) = image.shape[:2], box
+    if width * to_height <= height * to_width:
+        to_height = int(to_width * height / width)
+    else:
+        to_width = int(to_height * width / height)
+    return resize_image(image, (to_height, to_width), mode="squash")
+
+
+def batches_of(
+    batches: Batches, kind: str = "ten", count: int = 32
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield views ``(B, V, H, W, C)``, uint8, and labels of the images of a part, in order.
+
+    Args:
+        batches: the part, e.g. ``data.test``; its image size and ``crop_pct`` hold.
+        kind: a key of ``VIEWS``.
+        count: B.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    for start in range(0, len(batches.source), count):
+        indices = range(start, min(start + count, len(batches.source)))
+        made = [
+            views(batches.source[index][0], batches.image_size, kind, batches.crop_pct)
+            for index in indices
+        ]
+        yield np.stack(made), batches.labels[start : indices.stop]
+
+
+def predict(
+    model: Callable, batches: Batches, kind: str = "ten", batch_size: int = 128
+) -> np.ndarray:
+    """Return mean probabilities ``(N, K)`` over the views of each image.
+
+    Args:
+        model: a model with ``predict_on_batch``, from images to logits.
+        batches: the part to predict, e.g. ``data.test``.
+        kind: a key of ``VIEWS``.
+        batch_size: views in a call of the model.
+    """
+    means = []
+    for images, _ in batches_of(batches, kind, max(1, batch_size // VIEWS.get(kind, 1))):
+        flat = images.reshape(-1, *images.shape[2:])
+        logits = np.asarray(model.predict_on_batch(flat), np.float64)  # type: ignore[attr-defined]
+        scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+        scores /= scores.sum(axis=1, keepdims=True)
+        means.append(scores.reshape(*images.shape[:2], -1).mean(axis=1))
+    return np.concatenate(means)

@@ -1,0 +1,154 @@
+"""From a recipe, data and changes to what a run is made of: settings, folder, network."""
+
+import json
+import logging
+from dataclasses import fields
+from pathlib import Path
+
+import keras
+
+from kcv import models, weights
+from kcv.data import Data
+from kcv.data import load as load_data
+from kcv.recipes.recipe import Recipe
+from kcv.recipes.run import default_threads, free_name, is_run
+from kcv.recipes.table import get
+
+log = logging.getLogger("kcv")
+
+SMALL_IMAGE = 64  # up to this side a network keeps early resolution and the short settings apply
+
+
+def find_resumed(recipe, out, resume) -> Path | None:
+    """Return the folder to go on in, None for a new run."""
+    if resume is None:
+        return None
+    if str(resume) != "auto":
+        if not is_run(Path(resume)):
+            raise FileNotFoundError(
+                f"There is no run to resume in {resume}: it has no recipe.toml. "
+                "Give the folder of a run, or --resume auto."
+            )
+        return Path(resume)
+    if out is not None:
+        return Path(out) if is_run(Path(out)) else None
+    name = recipe if isinstance(recipe, str) else recipe.model
+    runs = [p for p in Path("runs").glob(f"{name}*") if is_run(p)]
+    runs = [p for p in runs if p.name == name or p.name[len(name) :].lstrip("-").isdigit()]
+    return max(runs, key=lambda p: p.stat().st_mtime, default=None)
+
+
+def read_stored(folder: Path, recipe, data, changes: dict) -> Recipe:
+    """Return the recipe of a run folder; what was asked for besides must agree with it."""
+    stored = Recipe.from_toml(folder / "recipe.toml")
+    asked = dict(changes)
+    asked["model"] = recipe if isinstance(recipe, str) else recipe.model
+    if isinstance(data, str):
+        asked["data"] = data
+    wanted = stored.changed(**asked)
+    differ = [f.name for f in fields(stored) if getattr(stored, f.name) != getattr(wanted, f.name)]
+    if differ:
+        name = differ[0]
+        raise ValueError(
+            f"A resumed run keeps its settings: {folder} has {name}={getattr(stored, name)!r}. "
+            f"Received: {name}={getattr(wanted, name)!r}. Leave it out, or start a new run."
+        )
+    return stored
+
+
+def resolve(recipe, data, setting: str, changes: dict) -> tuple[Recipe, Data]:
+    """Return the recipe with every field decided, and its data."""
+    named = isinstance(recipe, str)
+    draft = get(recipe, "short" if setting == "auto" else setting) if named else recipe
+    if isinstance(data, str):
+        changes = {**changes, "data": data}
+    draft = draft.changed(**changes)
+    loaded = load(draft, data)
+    if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
+        draft = get(recipe, "published").changed(**changes)
+        loaded = load(draft, data)
+    if loaded.multi_label:
+        raise ValueError(
+            "A recipe trains on one class per image. Received: data with several labels. "
+            "Use data.train with a binary cross-entropy in model.fit."
+        )
+    height, width = loaded.image_size
+    return draft.changed(
+        data=loaded.spec,
+        image_size=height if height == width else draft.image_size,
+        channels=loaded.channels,
+        threads=draft.threads or default_threads(),
+    ), loaded
+
+
+def load(recipe: Recipe, data=None) -> Data:
+    given = recipe.data if data is None or isinstance(data, str) else data
+    return load_data(
+        given,
+        image_size=recipe.image_size or None,
+        channels=recipe.channels or None,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        augment=recipe.augment,
+        val_fraction=recipe.val_fraction,
+        workers=recipe.workers,
+        sampling=recipe.sampling,
+        repeats=recipe.repeats,
+        growing=(recipe.start_size, recipe.epochs) if recipe.start_size else None,
+    )
+
+
+def make_folder(recipe: Recipe, out) -> Path:
+    path = Path(out) if out is not None else free_name(Path("runs"), recipe.model)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(
+            f"The output folder exists and is not empty: {path}. "
+            "Choose another one, or go on in it with --resume auto."
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def build(recipe: Recipe, data: Data, arguments: dict | None = None) -> keras.Model:
+    """Build the network of a recipe, or of the `arguments` that a resumed run has noted."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        if arguments is not None:
+            model = models.build(recipe.model, **arguments)
+        else:
+            model = models.build(recipe.model, **_wanted(recipe, data))
+    finally:
+        keras.config.set_dtype_policy(before)
+    if recipe.freeze:
+        log.info("%d layers stay as they are", len(weights.freeze(model, recipe.freeze)))
+    return model
+
+
+def _wanted(recipe: Recipe, data: Data) -> dict:
+    """Return the arguments of a new network; pretrained weights bring their own normalisation."""
+    found = {
+        "num_classes": data.num_classes,
+        "image_size": data.image_size,
+        "channels": data.channels,
+        **recipe.network,
+    }
+    if "stem" in models.fields(recipe.model):
+        found["stem"] = recipe.stem
+    if recipe.weights:
+        checkpoint = weights.checkpoints.locate(recipe.weights)
+        known = checkpoint.preprocessing is not None
+        return found | {"weights": recipe.weights} | ({} if known else _statistics(data))
+    return found | _statistics(data)
+
+
+def _statistics(data: Data) -> dict:
+    return {"normalize": (data.mean, data.std)}
+
+
+def read_arguments(folder: Path) -> dict | None:
+    """Return what a run's network was built of; runs of earlier versions do not say it."""
+    found = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("arguments")
+    if found is None:
+        return None
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}

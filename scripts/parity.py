@@ -1,0 +1,312 @@
+"""Compare kcv's networks with those of other libraries, and write `docs/parity.csv` and `.md`.
+
+    pip install --no-deps torchvision==0.28.0 timm==1.0.31 transformers==5.23.0 \
+        mmpretrain==1.2.0 mmengine==0.10.7 mmcv-lite==2.2.0      # beside torch 2.13, moved by none
+    OMP_NUM_THREADS=1 python scripts/parity.py [pattern]
+
+Every row builds the reference with random weights and random batch-norm statistics, moves its
+tensors to kcv by `kcv.weights.names` and compares. Rows that the CSV has already are left alone:
+delete a row to measure it again. The pattern (of shell) picks rows by "model reference".
+"""
+
+import copy
+import csv
+import fnmatch
+import gc
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import parity_references as references
+import torch
+
+from kcv import models
+from kcv.weights import names
+
+FOLDER = Path(__file__).parents[1] / "docs"
+STATISTICS = ("running_mean", "running_var", "moving_mean", "moving_variance")
+OFF = ("dropout", "aux_dropout", "attention_dropout", "drop_rate")
+
+
+class Result(NamedTuple):
+    """One row of the table; errors are divided by the largest logit (gradient, statistic).
+
+    `own32` is the reference's own float32 error. `training` compares the logits of a training
+    step, `statistics` the running means and variances after it. `tensors` counts those that came
+    back identical and that the reference loaded strictly.
+    """
+
+    model: str
+    dialect: str
+    reference: str
+    size: str
+    std: float
+    float64: float
+    gradient: float
+    training: float
+    statistics: float
+    float32: float
+    own32: float
+    tensors: int
+    seconds: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether the row is within the bounds of the table."""
+        exact = max(self.float64, self.training, self.statistics) <= 1e-8
+        return exact and self.gradient <= 1e-6 and self.float32 <= max(2e-5, 20 * self.own32)
+
+
+def wide(on: bool) -> None:
+    """Compute in float64, or in float32 again.
+
+    Keras takes float64 for float32 where it works out result types, on all backends but
+    TensorFlow (keras issue 23704): the entry that says so is set right.
+    """
+    from keras.src.backend.common import dtypes
+
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64" if on else "float32"
+    keras.config.set_floatx("float64" if on else "float32")
+    keras.config.set_dtype_policy("float64" if on else "float32")
+
+
+@torch.no_grad()
+def randomise(module: torch.nn.Module, images: torch.Tensor) -> None:
+    """Give every tensor random values: no zero biases, no scales of one.
+
+    The statistics are those of a batch, moved at random, so that no layer blows up.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for name, value in module.named_parameters():
+        r = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+        if name.endswith("bias"):
+            r = 0.1 * r
+        elif value.numel() == max(value.shape):
+            r = 1 + 0.2 * r
+        elif value.ndim == 3 or name.endswith("bias_table"):
+            r = 0.3 * r
+        else:
+            r = r * (2 / value[0].numel()) ** 0.5
+        value.copy_(r)
+    norms = [m for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    module.train()(images.permute(0, 3, 1, 2))
+    module.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        r = torch.randn(norm.running_mean.shape, generator=generator, dtype=torch.float64)
+        norm.running_mean.add_(0.1 * r * norm.running_var.sqrt())
+        norm.running_var.mul_(0.5 + torch.rand(r.shape, generator=generator, dtype=torch.float64))
+
+
+@torch.no_grad()
+def spread(reference, images: torch.Tensor) -> None:
+    """Scale the last layer so that the logits have a standard deviation of 2."""
+    factor = 2 / reference(images).std()
+    for layer in reference.module.modules():
+        if getattr(layer, "out_features", getattr(layer, "out_channels", 0)) == 1000:
+            layer.weight.mul_(factor)
+            layer.bias.mul_(factor)
+
+
+def build(case, size: tuple[int, int]):
+    """Build kcv's network with the numerics of a case, dropout off."""
+    known = models.fields(case.model)
+    changes = {key: 0.0 for key in OFF if key in known}
+    changes |= names.numerics(case.model, f"{case.dialect}/{case.reference}")
+    return models.build(case.model, image_size=size, **changes)
+
+
+def scores(model, images, training: bool = False):
+    """Return kcv's logits, the main ones where there are several."""
+    answer = model(images, training=training)
+    return answer[0] if isinstance(answer, list | tuple) else answer
+
+
+def gradient(function, images: torch.Tensor, weights: torch.Tensor) -> np.ndarray:
+    """Return the gradient of a weighted sum of the logits with respect to the images."""
+    images = images.clone().requires_grad_()
+    (function(images) * weights).sum().backward()
+    return images.grad.numpy()
+
+
+def distance(ours, theirs) -> float:
+    """Return the largest difference, divided by the largest value of the reference."""
+    ours, theirs = np.asarray(ours, "float64"), np.asarray(theirs, "float64")
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def in_float64(case, size, reference, images, weights) -> tuple[dict, np.ndarray]:
+    """Compare logits, gradients and a training step in float64."""
+    model = build(case, size)
+    names.load(model, reference.tensors(), case.dialect)
+    found = {}
+    with torch.no_grad():
+        theirs = reference(images).numpy()
+        found["float64"] = distance(scores(model, images).numpy(), theirs)
+    found["std"] = float(theirs.std())
+    found["gradient"] = distance(
+        gradient(lambda x: scores(model, x), images, weights),
+        gradient(reference, images, weights),
+    )
+    kept = copy.deepcopy(reference.module.state_dict())
+    with torch.no_grad():
+        reference.module.train()
+        found["training"] = distance(scores(model, images, True), reference(images))
+        reference.module.eval()
+    after, ours = reference.tensors(), names.dump(model, case.dialect)
+    moved = [n for n in ours if n.endswith(STATISTICS)]
+    found["statistics"] = max((distance(ours[n], after[n]) for n in moved), default=0.0)
+    reference.module.load_state_dict(kept)
+    return found, theirs
+
+
+def in_float32(case, size, reference, images, exact) -> dict:
+    """Compare logits in float32, and send the tensors there and back."""
+    wide(False)
+    reference.module.float()
+    images = images.float()
+    model = build(case, size)
+    tensors = {name: value.copy() for name, value in reference.tensors().items()}
+    names.load(model, tensors, case.dialect)
+    with torch.no_grad():
+        theirs = reference(images).numpy()
+        found = {"float32": distance(scores(model, images).numpy(), theirs)}
+    found["own32"] = distance(theirs, exact)
+    back = names.dump(model, case.dialect)
+    whole = tensors | back  # heads for training that kcv left out come from the reference
+    reference.strict({name: whole[name] for name in whole if name in tensors} | back)
+    same = [n for n in back if np.array_equal(back[n], tensors[n])]
+    different = [n for n in back if n not in same and not n.endswith("num_batches_tracked")]
+    if different:
+        raise RuntimeError(f"{case}: not identical after the round trip: {different[:5]}")
+    found["tensors"] = len(same)
+    return found
+
+
+def measure(case, size: tuple[int, int]) -> Result:
+    """Return one row of the table."""
+    start = time.perf_counter()
+    wide(True)
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.standard_normal((2, *size, 3)))
+    weights = torch.from_numpy(rng.standard_normal((2, 1000)))
+    reference = references.make(case, size)
+    reference.module.double()
+    randomise(reference.module, images)
+    spread(reference, images)
+    found, exact = in_float64(case, size, reference, images, weights)
+    keras.backend.clear_session()
+    gc.collect()
+    found |= in_float32(case, size, reference, images, exact)
+    place = (case.model, case.dialect, case.reference, "x".join(str(n) for n in size))
+    return Result(*place, **found, seconds=time.perf_counter() - start)
+
+
+def plan() -> list[tuple]:
+    """Return (case, size) of all rows: the native size, and an odd one that is not square."""
+    rows = []
+    for case in references.cases():
+        native = models.fields(case.model)["image_size"]
+        rows.append((case, (native, native)))
+        if case.odd:
+            rows.append((case, references.ODD))
+    return rows
+
+
+def read(path: Path) -> list[Result]:
+    """Return the rows that were measured already."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Result(*(kind(cells[name]) for name, kind in Result.__annotations__.items()))
+            for cells in csv.DictReader(file)
+        ]
+
+
+def write(path: Path, results: list[Result]) -> None:
+    """Write the rows as CSV, figures with three digits."""
+    order = {
+        (*case[:3], "x".join(str(n) for n in size)): i for i, (case, size) in enumerate(plan())
+    }
+    results = sorted(results, key=lambda row: order.get(row[:4], len(order)))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Result._fields)
+        for row in results:
+            writer.writerow([f"{v:.3g}" if isinstance(v, float) else v for v in row])
+
+
+def markdown(results: list[Result]) -> str:
+    """Return the table for people."""
+    lines = [TEXT, "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    for row in results:
+        cells = [row.model, f"{row.dialect} `{row.reference}`", row.size]
+        cells += [f"{v:.0e}" for v in (row.float64, row.gradient, row.training, row.statistics)]
+        cells += [f"{row.float32:.0e} ({row.own32:.0e})", f"{row.tensors}"]
+        lines.append("| " + " | ".join([*cells, "yes" if row.equal else "**no**"]) + " |")
+    left = [
+        f"- {c.model}, {c.dialect} `{c.reference}`: {c.why}." for c in references.cases() if c.why
+    ]
+    return "\n".join([*lines, "", "Not compared at 225x193:", "", *left, ""])
+
+
+HEAD = (
+    *("kcv", "reference", "size", "float64", "gradient", "training", "statistics"),
+    *("float32 (reference's own)", "tensors", "equal"),
+)
+TEXT = """# Parity with other libraries
+
+Written by `scripts/parity.py`; the figures stand in `parity.csv`. Weights and batch-norm statistics
+are random, every tensor is non-trivial, the last layer is scaled so that logits have a standard
+deviation of 2; two images of random pixels. The tensors go from the reference to kcv and back
+through `kcv.weights.names`.
+
+- *float64*: largest difference of logits, divided by the largest logit. Bound: 1e-8.
+- *gradient*: the same of the gradient of a weighted sum of logits by the images. Bound: 1e-6.
+- *training*: logits of a training step, dropout and stochastic depth at rate 0, one
+  momentum on both sides; *statistics*: the
+  worst running mean or variance after it. Bound: 1e-8. kcv's `BatchNorm` takes the unbiased
+  variance, as PyTorch does; Keras's own layer would be 1/n off.
+- *float32*: as float64, in float32 on both sides, and in brackets how far the reference's float32
+  is from its own float64. Bound: 2e-5, or 20 times the reference's own.
+- *tensors*: how many came back identical; the reference then loaded kcv's file strictly.
+
+Versions: torch 2.13.0+cpu, Keras 3.15.1, timm 1.0.31, torchvision 0.28.0, transformers 5.23.0,
+mmpretrain 1.2.0. On a CPU; no published checkpoint was loaded here.
+"""
+
+
+def main() -> None:
+    """Measure what the table lacks."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    references.prepare()
+    pattern = sys.argv[1] if len(sys.argv) > 1 else "*"
+    results = read(FOLDER / "parity.csv")
+    done = {row[:4] for row in results}
+    for case, size in plan():
+        key = (*case[:3], "x".join(str(n) for n in size))
+        if key in done or not fnmatch.fnmatch(
+            f"{case.model} {case.dialect}/{case.reference}", pattern
+        ):
+            continue
+        results.append(measure(case, size))
+        write(FOLDER / "parity.csv", results)
+        sys.stdout.write(f"{results[-1]}\n")
+        sys.stdout.flush()
+        keras.backend.clear_session()
+        gc.collect()
+    results = read(FOLDER / "parity.csv")
+    (FOLDER / "parity.md").write_text(markdown(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""``kcv.data.check`` on folders with planted faults."""
+
+import csv
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kcv.data
+from kcv.data import embedded
+from kcv.data.inspection import lists
+
+COUNT = 1000
+
+
+class Planted(NamedTuple):
+    """A folder of clothes in train and test, and which files are at fault."""
+
+    root: Path
+    unreadable: set[str]
+    copies: list[tuple[str, str]]
+    leaks: list[tuple[str, str]]
+    flipped: set[str]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """1,000 files: 2 % corrupt, 1 % duplicates, 0.5 % leaks and 3 % flipped labels."""
+    root, rng = tmp_path_factory.mktemp("my photos 照片"), np.random.default_rng(0)
+    images, true = (x[:COUNT] for x in embedded.fashion_mini()["train"])
+    labels, flipped = true.astype(int), rng.permutation(COUNT)[: COUNT * 3 // 100]
+    labels[flipped] = (labels[flipped] + rng.integers(1, 10, len(flipped))) % 10
+    names = [name.replace("/", " ") for name in embedded.FASHION_CLASSES]
+    paths = []
+    for at, (image, label) in enumerate(zip(images, labels, strict=True)):
+        folder = root / ("train" if at < 0.8 * COUNT else "test") / names[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.append(folder / f"{at}.jpg")
+        picture = Image.fromarray(image).resize((96, 96), Image.Resampling.BICUBIC)
+        picture.save(paths[at], quality=90)
+    sound = rng.permutation([at for at in range(800) if at not in set(flipped)])
+    unreadable = [paths[at] for at in sound[:20]]
+    for number, path in enumerate(unreadable):
+        content = path.read_bytes()
+        faults = (b"", content[:-30], b"a text", content[:600] + bytes(30_000))
+        path.write_bytes(faults[number % 4])
+    copies, leaks = [], []
+    for number, at in enumerate(sound[20:35]):
+        leak = number >= 10
+        folder = root / "test" / names[labels[at]] if leak else paths[at].parent
+        target = folder / f"copy {number}.{'jpg' if number % 2 else 'png'}"
+        if number % 2:
+            Image.open(paths[at]).resize((72, 72)).save(target, quality=75)
+        else:
+            Image.open(paths[at]).save(target)
+        (leaks if leak else copies).append((str(paths[at]), str(target)))
+    return Planted(root, set(map(str, unreadable)), copies, leaks, {str(paths[a]) for a in flipped})
+
+
+@pytest.fixture(scope="module")
+def findings(planted, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    return kcv.data.check(f"folder:{planted.root}", out, fix=True, workers=0), out
+
+
+def names(findings, indices):
+    return {findings.source.name(at) for at in indices}
+
+
+def test_all_unreadable_files_are_found(planted, findings):
+    assert names(findings[0], findings[0].unreadable) == planted.unreadable
+
+
+def test_all_duplicates_and_leaks_are_found(planted, findings):
+    found = [names(findings[0], group.members) for group in findings[0].groups]
+    for pair in planted.copies + planted.leaks:
+        assert any(set(pair) <= group for group in found), pair
+    # among a thousand clothes some are more alike than others
+    assert len(found) <= len(planted.copies + planted.leaks) + 8
+    leaks = [names(findings[0], group.members) for group in findings[0].leaks]
+    assert all(any(set(pair) <= group for group in leaks) for pair in planted.leaks)
+
+
+def test_half_of_the_flipped_labels_are_found_with_a_precision_over_a_half(planted, findings):
+    found = names(findings[0], [one.image for one in findings[0].suspects])
+    hits = found & planted.flipped
+    assert len(hits) >= 0.5 * len(planted.flipped)
+    assert len(hits) > 0.5 * len(found)
+
+
+def test_the_cleaned_list_can_be_loaded_and_is_clean(planted, findings, tmp_path):
+    data = kcv.data.load(f"csv:{findings[1] / 'clean.csv'}", image_size=32)
+    kept = {str(Path(part.name(at)).resolve()) for part in (data.train, data.val, data.test)
+            for at in range(len(part.labels))}  # fmt: skip
+    assert not kept & planted.unreadable
+    for train, test in planted.leaks:
+        assert test in kept
+        assert train not in kept
+    assert all(len(kept & set(pair)) == 1 for pair in planted.copies)
+    assert len(kept) == len(findings[0].looks) - len(findings[0].removable())
+    assert data.class_names == findings[0].class_names
+    again = kcv.data.check(f"csv:{findings[1] / 'clean.csv'}", workers=0)
+    assert not again.unreadable
+    assert not [group for group in again.groups if group.exact]
+    assert len(again.groups) <= 2  # what stands out depends on what is around it
+
+
+def test_nothing_of_the_data_is_changed_or_deleted(planted, findings):
+    assert len(list(planted.root.rglob("*.*"))) == len(findings[0].looks) == COUNT + 15
+
+
+def test_the_lists_name_each_fault(planted, findings):
+    with open(findings[1] / "findings.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == lists.COLUMNS
+    found = json.loads((findings[1] / "findings.json").read_text(encoding="utf-8"))
+    assert found["findings"] == rows
+    assert {row["path"] for row in rows if row["kind"] == "unreadable"} == planted.unreadable
+    leaked = {row["path"] for row in rows if row["kind"].startswith("leak")}
+    assert {path for pair in planted.leaks for path in pair} <= leaked
+    assert found["images"] == COUNT + 15
+    assert sum(map(sum, found["counts"].values())) == COUNT + 15
+    assert found["verdict"].startswith("Do not trust a test score yet")
+
+
+def test_the_page_stands_alone_and_shows_pictures_and_advice(findings):
+    page = (findings[1] / "check.html").read_text(encoding="utf-8")
+    assert "20 images of 1,015 cannot be read." in page
+    assert "with --fix" in page
+    assert page.count("<img") > 30
+    assert 'src="http' not in page
+    assert "照片" in page
+    assert "image_size=96" in page
+    assert "channels=1" in page
+
+
+def test_embedded_data_and_arrays_are_checked_too():
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    x[7] = x[3]
+    found = kcv.data.check((x, np.arange(60) % 3))
+    assert [group.members for group in found.groups] != []
+    assert found.spec == "arrays"
+    assert found.given == ()
+
+
+def test_several_labels_are_counted_and_not_judged(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ""
+    for at in range(30):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(tmp_path / f"{at}.png")
+        lines += f"{at}.png,{'a|b' if at % 2 else 'b'},0.5\n"
+    (tmp_path / "t.csv").write_text("path,labels,weight\n" + lines)
+    found = kcv.data.check(f"csv:{tmp_path / 't.csv'}", tmp_path / "out", fix=True)
+    assert np.isnan(found.accuracy)
+    assert "Labels were not judged" in (tmp_path / "out" / "check.html").read_text()
+    clean = (tmp_path / "out" / "clean.csv").read_text()
+    assert clean.startswith("path,labels,weight\n")
+    assert "../1.png,a|b,0.5" in clean
+
+
+def test_a_table_with_missing_and_repeated_files_is_cleaned(flowers, tmp_path):
+    paths = [str(path) for path in sorted(flowers.rglob("*.png"))]
+    lines = [f"{path},{Path(path).parent.name}" for path in paths]
+    lines += [lines[5], "gone.png,rose"]
+    (tmp_path / "t.csv").write_text("path,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="each file once"):
+        kcv.data.load(f"csv:{tmp_path / 't.csv'}")
+    found = kcv.data.check(f"csv:{tmp_path / 't.csv'}", tmp_path / "out", fix=True)
+    assert [found.looks[at].reason for at in found.unreadable] == ["does not exist"]
+    cleaned = (tmp_path / "out" / "clean.csv").read_text(encoding="utf-8")
+    assert "gone" not in cleaned
+    assert len(set(cleaned.splitlines())) == len(cleaned.splitlines())
+
+
+def test_a_class_too_small_to_split_does_not_stop_the_check(tmp_path, classes):
+    found = kcv.data.check(f"folder:{classes(tmp_path, 1)}")
+    assert found.counts() == {"train": [1, 1, 1]}
+
+
+def test_copies_under_two_labels_are_all_left_out(tmp_path, classes):
+    root = classes(tmp_path / "data", 4, (20, 20))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))
+    for label in ("rose", "iris"):
+        picture.save(root / label / "same.png")
+    found = kcv.data.check(f"folder:{root}")
+    (conflict,) = (one for one in found.conflicts if "same" in found.source.name(one.members[0]))
+    for at in conflict.members:
+        assert found.removable()[at].startswith("has another label than its duplicate ")
+        assert found.removable()[at].endswith("same.png")
+
+
+def test_arguments_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="needs a folder to write the cleaned list to. Received:"):
+        kcv.data.check("digits", fix=True)
+    with pytest.raises(ValueError, match="check needs workers >= 0 or None. Received: workers=-1"):
+        kcv.data.check("digits", workers=-1)
+    x = np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8)
+    with pytest.raises(ValueError, match="needs data in image files .* Received: 'arrays'."):
+        kcv.data.check((x, np.arange(30) % 3), tmp_path, fix=True)
