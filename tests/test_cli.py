@@ -135,3 +135,36 @@ def test_help_fits_a_screen_and_every_verb_has_an_example(capsys):
 def test_the_version_is_printed(capsys):
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("kcv 0.")
+
+
+def test_published_weights_are_listed(capsys):
+    assert cli.main(["list", "resnet50", "--weights"]) == 0
+    out = capsys.readouterr().out
+    assert "timm/resnet50.a1_in1k" in out
+    assert "torchvision/resnet50.IMAGENET1K_V2" in out
+
+
+def test_no_weights_of_a_name_is_a_mistake(capsys):
+    assert cli.main(["list", "nothing*", "--weights"]) == 2
+    assert "No checkpoint or model name matches. Received: 'nothing*'" in capsys.readouterr().err
+
+
+def test_checking_data_writes_a_page_and_a_cleaned_list(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, 256, (24, 24, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    (tmp_path / "photos" / "a" / "broken.png").write_bytes(b"no picture")
+    spec, out = f"folder:{tmp_path / 'photos'}", tmp_path / "checked"
+    assert cli.main(["data", "check", spec, "--fix", "--out", str(out)]) == 0
+    assert "broken.png" in (out / "check.html").read_text()
+    assert "broken.png" not in (out / "clean.csv").read_text()
+    assert "page: " in capsys.readouterr().out
+
+
+def test_showing_data_writes_a_page(tmp_path):
+    words = ["data", "show", "digits", "--recipe", "resnet18", "--out", str(tmp_path / "s.html")]
+    assert cli.main(words) == 0
+    assert "data:image/png;base64," in (tmp_path / "s.html").read_text()

@@ -163,3 +163,37 @@ def test_keras_clips_before_the_step():
 
 def test_torch_is_the_backend_of_this_file():
     assert kernels.TORCH
+
+
+@pytest.mark.parametrize("clip", [{}, {"global_clipnorm": 1e6}], ids=["plain", "clipped"])
+@pytest.mark.parametrize("make", [optimizers.SGD, optimizers.AdamW, optimizers.RMSprop])
+def test_a_factor_multiplies_the_learning_rate_of_one_variable(make, clip):
+    moved = []
+    for factor in (1.0, 0.25):
+        keras.utils.set_random_seed(0)
+        net = network()
+        optimizer = make(0.01, weight_decay=0.0, **clip)
+        optimizer.factors = {net.trainable_weights[0].path: factor}
+        before = net.get_weights()
+        grads = [keras.ops.convert_to_tensor(g) for g in gradients(net, 0)]
+        optimizer.apply(grads, net.trainable_weights)
+        moved.append([a - b for a, b in zip(net.get_weights(), before, strict=True)])
+    np.testing.assert_allclose(moved[1][0], 0.25 * moved[0][0], rtol=1e-3, atol=1e-7)
+    for slow, fast in zip(moved[1][1:], moved[0][1:], strict=True):
+        np.testing.assert_allclose(slow, fast, rtol=1e-6)
+
+
+def test_the_learning_rate_is_read_from_the_device_only_when_it_changed():
+    net = network()
+    optimizer = optimizers.SGD(0.1)
+    grads = [keras.ops.convert_to_tensor(g) for g in gradients(net, 0)]
+    optimizer.apply(grads, net.trainable_weights)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        for _ in range(3):
+            optimizer.apply(grads, net.trainable_weights)
+    assert not [e for e in profile.key_averages() if e.key == "aten::_local_scalar_dense"]
+    optimizer.learning_rate = 0.0
+    before = net.get_weights()
+    optimizer.apply([0 * g for g in grads], net.trainable_weights)
+    np.testing.assert_array_equal(before[0], net.get_weights()[0])
+    assert int(optimizer.iterations) == 5

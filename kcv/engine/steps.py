@@ -79,9 +79,15 @@ class InOrder(keras.callbacks.Callback):
 
 def in_order(callbacks):
     """Return what `fit`, `evaluate` and `predict` are to be given as callbacks."""
-    if callbacks is None or isinstance(callbacks, list | tuple):
-        return [*(callbacks or ()), InOrder()]
-    return [callbacks, InOrder()] if isinstance(callbacks, keras.callbacks.Callback) else callbacks
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks  # `fit` hands its own on to `evaluate`
+    return [*as_list(callbacks), InOrder()]
+
+
+def as_list(callbacks) -> list:
+    """Return the callbacks that were given as a list, alone or not at all."""
+    given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    return [c for c in given if c is not None]
 
 
 def is_own(model, method: str) -> bool:
@@ -91,9 +97,7 @@ def is_own(model, method: str) -> bool:
 
 def reads_every_step(callbacks) -> bool:
     """Return whether a callback may look at the metrics of each single step."""
-    if callbacks is None:
-        return False
-    for callback in getattr(callbacks, "callbacks", callbacks):
+    for callback in as_list(getattr(callbacks, "callbacks", callbacks)):
         kind, plain = type(callback), keras.callbacks.Callback
         hooked = (
             kind.on_train_batch_end is not plain.on_train_batch_end

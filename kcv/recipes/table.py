@@ -28,7 +28,7 @@ SHORT = {
     "vgg*_bn": {**CONV, "learning_rate": 0.05, "stem": "small"},
     "vgg*": {**BARE, "stem": "small"},
     "squeezenet*": {**BARE, "learning_rate": 0.02, "stem": "medium"},
-    "*resne*": {**CONV, "learning_rate": 0.03, "epochs": 9, "stem": "medium"},
+    "*resne*": {**CONV, "learning_rate": 0.03, "epochs": 12, "stem": "medium"},
     "mobilenet_v2*": {**CONV, "stem": "medium", "network": {"dropout": 0.0}},
     "vit*": {**TOKENS, "stem": "small"},
     "deit*": {**TOKENS, "stem": "small"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kcv import callbacks, kernels, report, seeding, weights
+from kcv import callbacks, kernels, report, seeding
 from kcv.callbacks.progress import Progress
 from kcv.data import Data
 from kcv.inference import load_run
@@ -32,6 +32,7 @@ from kcv.recipes.run import (
 )
 from kcv.recipes.table import get
 from kcv.version import __version__
+from kcv.weights.checkpoints import locate
 
 log = logging.getLogger("kcv")
 
@@ -250,12 +251,12 @@ def _few(names) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def finetune(name: str, source, data=None, *, freeze: str | bool = "", out=None, **changes) -> Run:
+def finetune(name: str, weights, data=None, *, freeze: str | bool = "", out=None, **changes) -> Run:
     """Go on from trained weights, on other data: a new head where the classes differ.
 
     Args:
         name: model name; must be that of the weights.
-        source: a published checkpoint, a file or a run folder, as `kcv.weights` takes them.
+        weights: a published checkpoint, a file or a run folder, as `kcv.weights` takes them.
         data: what `kcv.data.load` takes.
         freeze: what stays as it is, see `kcv.weights.freeze`; True for all but the head.
         out, **changes: as in `train`; the learning rate is a tenth of the recipe's unless given,
@@ -266,14 +267,17 @@ def finetune(name: str, source, data=None, *, freeze: str | bool = "", out=None,
     """
     recipe = get(name, "short")
     own: dict = {"learning_rate": recipe.learning_rate / 10}
-    checkpoint = weights.checkpoints.locate(source)
+    checkpoint = locate(weights)
     arguments = checkpoint.arguments or {}
     own |= {"stem": arguments.get("stem", "standard"), "channels": arguments.get("channels", 0)}
-    if is_run(Path(source)):  # an older one notes its network in its recipe only
-        stored = Recipe.from_toml(Path(source) / "recipe.toml")
+    if is_run(Path(weights)):  # an older one notes its network in its recipe only
+        stored = Recipe.from_toml(Path(weights) / "recipe.toml")
         own |= {"channels": stored.channels, "stem": stored.stem, "network": stored.network}
     if checkpoint.preprocessing is not None:
-        own |= {"image_size": checkpoint.preprocessing.image_size}
+        size = checkpoint.preprocessing.image_size
+        own |= {"image_size": size if isinstance(size, int) else max(size)}
+        if own["image_size"] > settings.SMALL_IMAGE:
+            own |= {"augment": "crop+flip", "workers": 2}
     frozen = "features" if freeze is True else freeze or ""
-    recipe = recipe.changed(weights=str(source), freeze=frozen, **{**own, **changes})
+    recipe = recipe.changed(weights=str(weights), freeze=frozen, **{**own, **changes})
     return train(recipe, data, out=out)

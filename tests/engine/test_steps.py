@@ -275,3 +275,23 @@ def test_a_compiled_graph_has_no_breaks(name):
     torch._dynamo.reset()
     assert found.graph_break_count == 0
     assert found.graph_count == 1
+
+
+def test_a_silent_fit_is_silent(capsys):
+    compiled().fit(X, Y, validation_data=(X, Y), epochs=2, verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+def test_hooks_run_in_the_thread_of_the_loop():
+    import threading
+
+    seen = []
+
+    class Thread(keras.callbacks.Callback):
+        async_safe = True
+
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(threading.current_thread() is threading.main_thread())
+
+    compiled().fit(X, Y, verbose=0, callbacks=Thread())
+    assert seen == [True]
