@@ -1,6 +1,8 @@
 # Two commands: `make train` runs the main job, `make test` the tests; both set up .venv first.
 PYTHON ?= python3
 VENV := .venv
+# What `make test` leaves out takes minutes or needs a GPU; see CONTRIBUTING.md.
+TESTS ?= -m "not slow and not gpu"
 BIN := $(VENV)/bin
 # kcv itself is installed in place; a change of its dependencies sets up again.
 READY := $(VENV)/.ready

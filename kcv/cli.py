@@ -1,6 +1,7 @@
 """The `kcv` command: every verb is one call of the library."""
 
 import argparse
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -263,6 +264,22 @@ def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+@contextlib.contextmanager
+def _spoken_log():
+    """Say on standard error what kcv logs, whatever handlers other packages have set up."""
+    log, handler = logging.getLogger("kcv"), logging.StreamHandler(sys.stderr)
+    before = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before[0])
+        log.propagate = before[1]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return 0, 2 for a mistake of the user's, 1 for a failure, 130 for Ctrl-C."""
     parser = _parser()
@@ -275,11 +292,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.verb is None:
         parser.print_help()
         return 0
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger().setLevel(logging.WARNING)
-    logging.getLogger("kcv").setLevel(logging.INFO)
     try:
-        args.action(args)
+        with _spoken_log():
+            args.action(args)
     except KeyboardInterrupt:
         return 130
     except Exception as error:

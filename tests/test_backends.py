@@ -50,6 +50,7 @@ def run(backend, task, folder):
     assert f"{backend} fine" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_network_trained_on_torch_goes_on_in_jax_and_back(tmp_path):
     pytest.importorskip("jax")
     run("torch", "train", tmp_path)

@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 
-# Keras itself imports scikit-learn where it is installed.
-HEAVY = ("tensorflow", "tensorflow_datasets", "keras_hub", "keras_cv", "skimage", "huggingface_hub")
+import pytest
+
+# Keras itself imports scikit-learn and huggingface_hub where they are installed.
+HEAVY = ("tensorflow", "tensorflow_datasets", "keras_hub", "keras_cv", "skimage", "datasets")
+HEAVY += ("array_record", "cv2", "simplejpeg", "timm", "torchvision")
 
 
 def python(code, **environment):
@@ -57,6 +60,7 @@ def test_the_environment_decides_first(tmp_path):
     assert python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="jax") == "jax"
 
 
+@pytest.mark.slow
 def test_import_takes_less_than_half_as_long_again_as_keras(tmp_path):
     clock = (
         "import os; os.environ['KERAS_BACKEND'] = 'torch'; import time; t = time.process_time();"

@@ -92,7 +92,7 @@ def test_tensorflow_is_seeded_if_it_is_there_already(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     tensorflow = __import__("tensorflow")
     seeding.set_seed(9)
-    monkeypatch.delitem(sys.modules, "tensorflow")
+    del sys.modules["tensorflow"]  # not by monkeypatch, which would put it back
     assert tensorflow.random.seed == 9
 
 

@@ -36,9 +36,17 @@ class HostNumber:
 def _aligned(grads, values):
     """Return the gradients in the memory order of the values; those that are stay as they are."""
     return [
-        g if g.stride() == v.stride() else torch.empty_like(v).copy_(g)
+        g if _same_order(g, v) else torch.empty_like(v).copy_(g)
         for g, v in zip(grads, values, strict=True)
     ]
+
+
+def _same_order(a, b) -> bool:
+    """Return whether two tensors of one shape lie alike; the stride of an axis of one is idle."""
+    if a.stride() == b.stride():
+        return True
+    strides = zip(a.stride(), b.stride(), a.shape, strict=True)
+    return all(x == y for x, y, size in strides if size > 1)
 
 
 Group = tuple[tuple[float, float], list[int]]

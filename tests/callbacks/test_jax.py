@@ -23,6 +23,7 @@ TESTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="the whole suite runs on JAX")
 def test_callbacks_do_the_same_on_jax():
     pytest.importorskip("jax")

@@ -168,7 +168,7 @@ def test_what_a_dialect_does_not_have_is_said(small, name, dialect, text):
 def test_a_changed_network_is_not_the_one_of_its_table(small):
     model = models.build("vit_tiny_16", width=12, depth=1, image_size=32, layer_scale=1e-5)
     model.arguments["layer_scale"] = None
-    with pytest.raises(ValueError, match=r"2 of its weights have none. Received: layer_scale"):
+    with pytest.raises(ValueError, match=r"2 of its weights have none. Received: .*layer_scale"):
         names.dump(model, "timm")
     model.arguments["depth"] = 2
     with pytest.raises(ValueError, match=r"has 1 layers of Attention.*blocks\.1\.attn\.qkv\."):
