@@ -85,7 +85,7 @@ HIDDEN = argparse.SUPPRESS
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", help="model name, see kcv list")
-    parser.add_argument("--data", help="fashion_mini (default), digits, folder:PATH")
+    parser.add_argument("--data", help="fashion_mini (default), folder:PATH, csv:FILE, ...")
     parser.add_argument("--epochs", type=int, help="passes over the training images")
     parser.add_argument("--seed", type=int, help="of weights, order and random changes")
     parser.add_argument("--threads", type=int, help="CPU threads; default all cores")
@@ -247,9 +247,11 @@ def _data_check(args) -> None:
 
 
 def _data_show(args) -> None:
-    from kcv import data, recipes
+    from kcv import data
+    from kcv.recipes import settings
 
-    recipe = recipes.get(args.recipe, "published") if args.recipe else None
+    # as `kcv train` would choose it for these images
+    recipe = settings.resolve(args.recipe, args.spec, "auto", {})[0] if args.recipe else None
     _say(f"page: {data.show(args.spec, recipe, out=args.out)}")
 
 
@@ -266,8 +268,11 @@ def _say(text: str) -> None:
 
 @contextlib.contextmanager
 def _spoken_log():
-    """Say on standard error what kcv logs, whatever handlers other packages have set up."""
+    """Say on standard error what kcv logs, unless a notebook's session says it already."""
     log, handler = logging.getLogger("kcv"), logging.StreamHandler(sys.stderr)
+    if log.handlers:
+        yield
+        return
     before = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -6,6 +6,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -18,6 +20,16 @@ def _seeded():
     kcv.set_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was():
+    """Take away what a session of the course adds to kcv's log."""
+    log = logging.getLogger("kcv")
+    before = list(log.handlers), log.level, log.propagate
+    yield
+    log.handlers[:], log.propagate = before[0], before[2]
+    log.setLevel(before[1])
 
 
 @pytest.fixture

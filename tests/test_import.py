@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-# Keras itself imports scikit-learn and huggingface_hub where they are installed.
+# Keras itself imports scikit-learn, OpenCV and huggingface_hub where they are installed.
 HEAVY = ("tensorflow", "tensorflow_datasets", "keras_hub", "keras_cv", "skimage", "datasets")
-HEAVY += ("array_record", "cv2", "simplejpeg", "timm", "torchvision")
+HEAVY += ("array_record", "simplejpeg", "timm", "torchvision")
 
 
 def python(code, **environment):

@@ -19,6 +19,8 @@ def picture(level, size=(80, 90)):
 
 @pytest.fixture
 def datasets(tmp_path, monkeypatch):
+    # it reads its environment once: other tests in this process want it online
+    pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -28,7 +28,9 @@ FAMILIES = (
     "vit",
 )
 # counters, index tables, and keras.applications' preprocessing (kcv's goes by `normalize`)
-UNUSED = re.compile(r"num_batches_tracked$|relative_position_index$|attn_mask$|^normalization/")
+UNUSED = re.compile(
+    r"num_batches_tracked$|relative_position_index$|attn_mask$|^normalization(_\d+)?/"
+)
 
 
 def family_of(name: str) -> str:

@@ -44,7 +44,7 @@ def randomise(model, rng):
                 value = 1 + 0.2 * np.tanh(value)
             else:
                 value *= 0.1
-            if not name.startswith("normalization/"):
+            if not isinstance(layer, keras.layers.Normalization):
                 weight.assign(value)
             tensors[name] = np.asarray(weight.numpy())
     return tensors
