@@ -14,6 +14,8 @@ import torch.nn.functional as F
 
 from kcv import kernels
 from kcv import layers as own
+from kcv.engine.chains import Chain
+from kcv.engine.folded import Folded, padding
 
 
 class Call(NamedTuple):
@@ -87,12 +89,7 @@ def _conv(layer, tensors) -> Call | None:
     groups = image.shape[-1] if depthwise else layer.groups
     if kernels.corrupts(image.shape[-1], layer.kernel_size, layer.strides, groups):
         return None
-    pad = kernels.pads(
-        layer.pad, image.shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate
-    )
-    (top, bottom), (left, right) = pad
-    apart = (left, right, top, bottom) if top != bottom or left != right else None
-    inside = (0, 0) if apart else (top, left)
+    apart, inside = padding(layer, image)
     order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
     kernel, bias = _read(layer, variable), _read(layer, layer.bias)
     stride, dilation = layer.strides, layer.dilation_rate
@@ -232,4 +229,5 @@ MAKERS = {
     keras.layers.Add: _add,
     keras.layers.Multiply: _multiply,
     keras.layers.Concatenate: _concatenate,
+    Chain: lambda chain, tensors: Call(Folded(chain, tensors), "first", pure=True),
 }

@@ -3,6 +3,8 @@
 from typing import Any, NamedTuple
 
 import keras
+import torch
+from keras import tree
 
 # Keras layers whose `call` needs nothing from `__call__`: leaves without masks and inner layers.
 LEAVES = (
@@ -111,3 +113,21 @@ def _check(node) -> None:
         raise UncoveredError(f"{op.name} is quantized")
     if not op.built:
         raise UncoveredError(f"{op.name} is not built")
+
+
+def casts(node: Node) -> dict[int, torch.dtype]:
+    """Return {position among the tensors: dtype} of what Keras would cast before the call."""
+    op = node.op
+    if not isinstance(op, keras.Layer) or not op.autocast or not op._convert_input_args:
+        return {}
+    tensors = [t for t in tree.flatten((node.args, node.kwargs)) if is_symbolic(t)]
+    return {
+        i: getattr(torch, op.input_dtype)
+        for i, t in enumerate(tensors)
+        if keras.backend.is_float_dtype(t.dtype) and t.dtype != op.input_dtype
+    }
+
+
+def is_symbolic(x) -> bool:
+    """Return whether an argument of a call is a tensor of the graph."""
+    return isinstance(x, keras.KerasTensor)

@@ -9,6 +9,7 @@ of what `Layer.__call__` does besides is needed; `make` says why not otherwise.
 import keras
 import torch
 
+from kcv.engine.chains import fold
 from kcv.engine.graph import UncoveredError, flatten
 from kcv.engine.writer import Buffer, Writer
 
@@ -16,13 +17,20 @@ from kcv.engine.writer import Buffer, Writer
 class Plan:
     """The calls of a graph with one input; `plan(x, training)` gives its outputs.
 
+    Args:
+        model: a functional model.
+        predicts: whether it is to predict only; chains are folded then (`kcv.engine.chains`).
+
     Attributes:
         layers: (layer, dtype policy) of each call, to see whether one of them has changed.
+        folded: the calls that hold numbers made of weights.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, predicts: bool = False):
         nodes, count, slot = flatten(model)
         outputs = [slot[id(t)] for t in model.outputs]
+        if predicts:
+            nodes, outputs = fold(nodes, outputs)
         self.single = isinstance(model._outputs_struct, keras.KerasTensor)
         (image,) = model.inputs
         self.shape, self.dtype = tuple(image.shape[1:]), getattr(torch, image.dtype)
@@ -31,6 +39,7 @@ class Plan:
         writer = Writer(count, _readers(nodes, outputs))
         for node in nodes:
             writer.add(node)
+        self.folded = writer.folded
         self.outputs = [writer.find(output, "last") for output in outputs]
         self.slots = writer.count
         dead = _dead(writer.actions, self.outputs)
@@ -63,6 +72,28 @@ class Plan:
                 buffer[slot] = None
         outputs = [buffer[slot] for slot in self.outputs]
         return outputs[0] if self.single else outputs
+
+
+class Predictor:
+    """A plan that predicts, with the numbers of its folded calls up to date.
+
+    A weight has changed where torch has counted a change, or where it lies elsewhere: writing
+    through `.data` into the same memory is not seen, by this as by torch's own gradients.
+    """
+
+    def __init__(self, model):
+        self.plan = Plan(model, predicts=True)
+        self.sources = [v for call in self.plan.folded for v in call.variables()]
+        self.stamp: list[tuple[int, int]] = []
+
+    def __call__(self, x, training: bool = False):
+        values = [v._value for v in self.sources]
+        stamp = [(value._version, value.data_ptr()) for value in values]
+        if stamp != self.stamp:
+            for call in self.plan.folded:
+                call.packed = None
+            self.stamp = stamp
+        return self.plan(x, False)
 
 
 def make(model) -> tuple[Plan | None, str]:

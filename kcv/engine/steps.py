@@ -14,6 +14,7 @@ import keras
 import torch
 
 from kcv import kernels
+from kcv.engine import feeding
 from kcv.engine import plan as plans
 from kcv.engine.objective import fast_accuracies, fast_loss
 
@@ -38,6 +39,7 @@ class Session:
         self.run = self.plan
         if model.compiled and model.jit_compile and self.plan is not None:
             self.run = torch.compile(self.plan, dynamic=False)
+        self.predictor: plans.Predictor | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -141,6 +143,9 @@ class Steps(Base):
             x = x.to(session.device, non_blocking=True)
         if session.plan is None or not session.plan.admits(x):
             return self(x, training=training)
+        if torch.is_inference_mode_enabled() and session.run is session.plan:
+            session.predictor = session.predictor or plans.Predictor(self)
+            return session.predictor(x)
         return session.run(x, training)
 
     # Training
@@ -240,6 +245,7 @@ class Steps(Base):
         given = _arguments(keras.Model.fit, self, args, kwargs)
         if isinstance(given.get("x"), torch.utils.data.DataLoader):
             given.setdefault("shuffle", False)  # the loader decides; True is Keras's default
+        given = self._fed(feeding.feed_fit, given)
         self.__dict__["_every_step"] = reads_every_step(given.get("callbacks"))
         given["callbacks"] = in_order(given.get("callbacks"))
         try:
@@ -247,13 +253,20 @@ class Steps(Base):
         finally:
             self.__dict__["_every_step"] = False
 
+    def _fed(self, feed, given: dict) -> dict:
+        """Return arguments with batches for the device of the weights in the place of arrays."""
+        device = self.session.device
+        return given if device is None else feed(given, device)
+
     def evaluate(self, *args, **kwargs):
         given = _arguments(keras.Model.evaluate, self, args, kwargs)
+        given = self._fed(feeding.feed_test, given)
         given["callbacks"] = in_order(given.get("callbacks"))
         return super().evaluate(**given)
 
     def predict(self, *args, **kwargs):
         given = _arguments(keras.Model.predict, self, args, kwargs)
+        given = self._fed(feeding.feed_test, given)
         given["callbacks"] = in_order(given.get("callbacks"))
         return super().predict(**given)
 

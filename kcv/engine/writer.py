@@ -13,7 +13,8 @@ from keras.src.backend import AutocastScope
 
 from kcv import layers as own
 from kcv.engine import calls
-from kcv.engine.graph import Node
+from kcv.engine.folded import Folded
+from kcv.engine.graph import Node, casts, is_symbolic
 
 # They may give back their input itself.
 THROUGH = (own.DropPath, keras.layers.Dropout)
@@ -35,6 +36,7 @@ class Writer:
     Attributes:
         actions: the calls so far.
         count: slots so far; a map in both forms has two.
+        folded: the calls that hold numbers made of weights.
     """
 
     def __init__(self, count: int, readers: list[int]):
@@ -43,10 +45,11 @@ class Writer:
         self.form = {0: "last"}
         self.other: dict[int, int] = {}
         self.pure: set[int] = set()
+        self.folded: list[Folded] = []
 
     def add(self, node: Node) -> None:
         """Write the call of one node."""
-        call = None if _casts(node) else calls.make(node)
+        call = None if casts(node) else calls.make(node)
         if call is None:
             self._add_general(node)
         else:
@@ -69,7 +72,7 @@ class Writer:
 
     def _add_general(self, node: Node) -> None:
         sources = [self.find(slot, "last") for slot in node.sources]
-        step = _general(node, sources, _casts(node))
+        step = _general(node, sources, casts(node))
         op = node.op
         if isinstance(op, keras.Layer) and op.weights and op.compute_dtype != op.variable_dtype:
             step = _scoped(step, op.compute_dtype if op.autocast else None)
@@ -85,6 +88,8 @@ class Writer:
             form = "first" if maps and "first" in known else "last"
         sources = [self.find(slot, form) for slot in node.sources]
         (target,) = node.targets
+        if isinstance(call.run, Folded):
+            self.folded.append(call.run)
         step = self._in_place(node, sources, target) or _step(call.run, sources, target)
         self.actions.append(Action(step, sources, [target]))
         self.form[target] = "any" if call.flat or not maps else form
@@ -150,29 +155,12 @@ def _act_on(act, source: int, target: int, needs_base: bool) -> Step:
     return apply
 
 
-def _casts(node: Node) -> dict[int, torch.dtype]:
-    """Return {position among the tensors: dtype} of what Keras would cast before the call."""
-    op = node.op
-    if not isinstance(op, keras.Layer) or not op.autocast or not op._convert_input_args:
-        return {}
-    tensors = [t for t in tree.flatten((node.args, node.kwargs)) if _is_symbolic(t)]
-    return {
-        i: getattr(torch, op.input_dtype)
-        for i, t in enumerate(tensors)
-        if keras.backend.is_float_dtype(t.dtype) and t.dtype != op.input_dtype
-    }
-
-
-def _is_symbolic(x) -> bool:
-    return isinstance(x, keras.KerasTensor)
-
-
 def _general(node: Node, sources: list[int], casts: dict[int, torch.dtype]) -> Step:
     """Call an operation with whatever arguments it has."""
     call, targets = node.op.call, node.targets
     kwargs = node.kwargs
     learns = isinstance(node.op, keras.Layer) and node.op._call_has_training_arg
-    if len(node.args) == 1 and _is_symbolic(node.args[0]) and not (kwargs or casts):
+    if len(node.args) == 1 and is_symbolic(node.args[0]) and not (kwargs or casts):
         return _unary(call, sources[0], targets, learns)
     fill = _template((node.args, kwargs), sources, casts)
 
@@ -209,7 +197,7 @@ def _template(struct, sources, casts):
     places = iter(enumerate(sources))
 
     def read(leaf):
-        if not _is_symbolic(leaf):
+        if not is_symbolic(leaf):
             return lambda buffer: leaf
         position, slot = next(places)
         dtype = casts.get(position)

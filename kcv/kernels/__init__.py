@@ -6,7 +6,7 @@ thin and never name a backend. Tensors are channels-last `(B, H, W, C)`; kernels
 so no activation is ever copied; `lay_out` stores convolution kernels so that none is copied either.
 """
 
-from kcv.kernels import updates
+from kcv.kernels import packed, updates
 from kcv.kernels.attention import (
     attention,
     attention_weights,
@@ -48,6 +48,7 @@ __all__ = [
     "match_layout",
     "max_pool2d",
     "mean_cross_entropy",
+    "packed",
     "pads",
     "rows",
     "seed_backend",

@@ -11,6 +11,8 @@ if not kernels.TORCH:
     pytest.skip("the plan is torch's", allow_module_level=True)
 import torch
 
+from kcv.engine import plan as plans
+
 
 def images(net, count=3, seed=0):
     size = tuple(net.inputs[0].shape[1:])
@@ -240,3 +242,126 @@ def test_arrays_of_any_kind_are_taken(value):
 def test_a_wrong_shape_is_refused_as_by_keras():
     with pytest.raises(ValueError, match="32"):
         tiny("resnet18")(np.ones((2, 16, 16, 3), "float32"))
+
+
+# Prediction
+
+
+def predictor(net):
+    """Return a plan for prediction, and the network with numbers that a fold could get wrong."""
+    generator = torch.Generator().manual_seed(0)
+    for w in net.weights:
+        if len(w.shape) == 1 and keras.backend.is_float_dtype(w.dtype):
+            w.assign(w.value + 0.5 * torch.rand(tuple(w.shape), generator=generator).to(w.value))
+    return plans.Predictor(net)
+
+
+def answers(way, x):
+    with torch.inference_mode():
+        return keras.tree.flatten(way(x.clone(), False))
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_folded_chains_answer_as_the_graph_does(name):
+    net = tiny(name, image_size=64)
+    folded, x = predictor(net), images(net)
+    assert folded.plan.folded
+    assert len(folded.plan.steps) <= len(net.session.plan.steps)
+    assert_same([answers(folded, x)], [answers(net.session.plan, x)])
+
+
+@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
+def test_folded_chains_answer_so_in_other_types(policy):
+    keras.config.set_dtype_policy(policy)
+    net = tiny("resnet18")
+    folded, x = predictor(net), images(net).to(getattr(torch, net.inputs[0].dtype))
+    mine, theirs = answers(folded, x), answers(net.session.plan, x)
+    assert mine[0].dtype == theirs[0].dtype
+    assert_same([mine], [theirs], {"float64": 1e-12, "mixed_bfloat16": 3e-2}[policy])
+
+
+ENDS = {
+    "relu": keras.layers.ReLU,
+    "relu6": lambda: keras.layers.ReLU(6.0),
+    "leaky": lambda: keras.layers.ReLU(negative_slope=0.1),
+    "silu": lambda: keras.layers.Activation("silu"),
+    "hard_silu": lambda: keras.layers.Activation("hard_silu"),
+    "hard_sigmoid": lambda: keras.layers.Activation("hard_sigmoid"),
+    "softmax": lambda: keras.layers.Activation("softmax"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize("conv", ["bias", "none", "depthwise", "same", "activated"])
+def test_a_chain_may_end_in_many_ways(conv, adds, end):
+    kinds = {
+        "bias": lambda: layers.Conv2D(6, 3, padding=1, bias_initializer="normal"),
+        "none": lambda: layers.Conv2D(6, 3, padding=1, groups=2, use_bias=False),
+        "depthwise": lambda: layers.DepthwiseConv2D(3, padding=1),
+        "same": lambda: layers.Conv2D(6, 4, padding="same"),
+        "activated": lambda: layers.Conv2D(6, 3, padding=1, activation="relu"),
+    }
+    image = keras.Input((8, 8, 6))
+    x = layers.BatchNorm()(kinds[conv]()(image))
+    x = keras.layers.Add()([image, x]) if adds else x
+    net = models.Model(image, ENDS[end]()(x))
+    folded, x = predictor(net), images(net)
+    assert_same([answers(folded, x)], [answers(net.session.plan, x)])
+
+
+def test_what_others_read_is_not_folded_away():
+    image = keras.Input((8, 8, 3))
+    conv = layers.Conv2D(3, 1)(image)
+    norm = layers.BatchNorm()(conv)
+    net = models.Model(image, [keras.layers.ReLU()(norm), keras.layers.Add()([conv, image])])
+    folded, x = predictor(net), images(net)
+    assert_same([answers(folded, x)], [answers(net.session.plan, x)])
+
+
+def test_both_sides_of_a_sum_may_be_chains():
+    image = keras.Input((8, 8, 3))
+    sides = [layers.BatchNorm()(layers.Conv2D(4, 1)(image)) for _ in range(2)]
+    net = models.Model(image, keras.layers.ReLU()(keras.layers.Add()(sides)))
+    folded, x = predictor(net), images(net)
+    assert len(folded.plan.folded) == 2
+    assert_same([answers(folded, x)], [answers(net.session.plan, x)])
+
+
+def test_dropped_outputs_are_still_outputs():
+    image = keras.Input((8, 8, 3))
+    x = layers.BatchNorm()(layers.Conv2D(4, 1)(image))
+    net = models.Model(image, keras.layers.Dropout(0.5)(x))
+    folded, x = predictor(net), images(net)
+    assert_same([answers(folded, x)], [answers(net.session.plan, x)])
+
+
+def change(net, how):
+    kernel, variance = net.weights[0], net.layers[2].moving_variance
+    if how == "assign":
+        kernel.assign(2 * kernel.value)
+    elif how == "statistics":
+        variance.assign(3 * variance.value)
+    elif how == "other memory":
+        kernel.value.data = 2 * kernel.value.data
+    else:
+        net.set_weights([1.5 * w for w in net.get_weights()])
+
+
+@pytest.mark.parametrize("how", ["assign", "statistics", "other memory", "set_weights"])
+def test_folded_numbers_follow_the_weights(how):
+    net = tiny("resnet18")
+    folded, x = predictor(net), images(net)
+    before = answers(folded, x)
+    change(net, how)
+    after = answers(folded, x)
+    assert not torch.allclose(before[0], after[0], rtol=1e-3)
+    assert_same([after], [answers(net.session.plan, x)])
+
+
+def test_other_batch_sizes_and_sizes_of_a_last_batch_are_answered():
+    net = tiny("mobilenet_v2")
+    folded, x = predictor(net), images(net, 5)
+    whole = answers(folded, x)[0]
+    parts = [answers(folded, part)[0] for part in (x[:4], x[4:])]
+    assert_same([[torch.cat(parts)]], [[whole]])
