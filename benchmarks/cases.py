@@ -153,11 +153,13 @@ def _shake(model) -> None:
             variable.assign(variable.value + noise.to(variable.value))
 
 
-def compile_kcv(model, optimizer: str, rate: float | None = None, **more) -> None:
+def compile_kcv(model, optimizer: str, rate: float | None = None, jit_compile="auto", **more):
     """Compile as a user would: the loss, and the accuracy to look at while it runs."""
     rate = RATES[optimizer] if rate is None else rate
     make = {"sgd": kcv.optimizers.SGD, "adamw": kcv.optimizers.AdamW}[optimizer]
-    model.compile(make(rate, **more), kcv.losses.CrossEntropy(), metrics=[kcv.losses.Accuracy()])
+    watched = [kcv.losses.Accuracy()]
+    loss = kcv.losses.CrossEntropy()
+    model.compile(make(rate, **more), loss, metrics=watched, jit_compile=jit_compile)
 
 
 def make_torch_optimizer(network, name: str, rate: float | None = None, **how):

@@ -169,6 +169,33 @@ def peak_bytes(run: Callable[[int], object]) -> int:
     return mode.peak
 
 
+def training_peak_bytes(run: Callable[[int], object]) -> int:
+    """Return the most bytes that a training step has beside what lives before it, on a GPU."""
+    run(1)
+    torch.cuda.reset_peak_memory_stats()
+    start = torch.cuda.memory_allocated()
+    run(2)
+    return torch.cuda.max_memory_allocated() - start
+
+
+def idle_share(run: Callable[[int], object], steps: int = 6) -> float:
+    """Return the share of the time between first and last kernel in which a GPU has none to run."""
+    run(2)
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        run(steps)
+        torch.cuda.synchronize()
+    cuda = torch.autograd.DeviceType.CUDA
+    spans = sorted(
+        (e.time_range.start, e.time_range.end) for e in profile.events() if e.device_type == cuda
+    )
+    busy, until = 0.0, spans[0][0]
+    for start, end in spans:
+        busy += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return 1 - busy / (until - spans[0][0])
+
+
 def graph_breaks(call: Callable[..., object], *arguments) -> list[str]:
     """Return why and where `torch.compile` would leave a function, a line for each place."""
     torch._dynamo.reset()

@@ -23,7 +23,8 @@ class Data(NamedTuple):
 def make_data(count: int, size: int, classes: int) -> Data:
     """Return random images and labels."""
     rng = np.random.default_rng(0)
-    images = rng.standard_normal((count, size, size, 3), "float32")
+    own = max(2, min(count, 2**25 // (3 * size * size)))  # more would take longer than the timing
+    images = np.resize(rng.standard_normal((own, size, size, 3), "float32"), (count, size, size, 3))
     return Data(images, rng.integers(0, classes, count))
 
 
@@ -49,7 +50,7 @@ def _batches(tensors, batch: int, steps: int, device):
         yield [t[start : start + batch].to(device, non_blocking=True) for t in tensors]
 
 
-def _tensors(data: Data, channels_last: bool, device):
+def tensors(data: Data, channels_last: bool, device):
     """Return images `(N, 3, H, W)` in the given memory order, and labels; pinned for a GPU."""
     order = torch.channels_last if channels_last else torch.contiguous_format
     images = torch.from_numpy(data.images).permute(0, 3, 1, 2).contiguous(memory_format=order)
@@ -65,16 +66,22 @@ def _precision(device):
     return lambda: torch.autocast(device.type, getattr(torch, kind))
 
 
-def torch_fit(network, optimizer, data: Data, batch: int, channels_last: bool = False) -> Run:
-    """Train by hand: mean loss and accuracy are summed on the device and read at the end."""
+def torch_fit(
+    network, optimizer, data: Data, batch: int, channels_last: bool = False, ready=None
+) -> Run:
+    """Train by hand: mean loss and accuracy are summed on the device and read at the end.
+
+    Args:
+        ready: what `tensors` made of the data, if it was made before.
+    """
     device = next(network.parameters()).device
-    tensors = _tensors(data, channels_last, device)
+    ready = ready or tensors(data, channels_last, device)
     cast = _precision(device)
 
     def run(steps: int):
         network.train()
         total, right = (torch.zeros((), device=device) for _ in range(2))
-        for images, labels in _batches(tensors, batch, steps, device):
+        for images, labels in _batches(ready, batch, steps, device):
             optimizer.zero_grad(set_to_none=True)
             with cast():
                 logits = network(images)
@@ -88,16 +95,16 @@ def torch_fit(network, optimizer, data: Data, batch: int, channels_last: bool = 
     return run
 
 
-def torch_predict(network, data: Data, batch: int, channels_last: bool = False) -> Run:
-    """Answer by hand in inference mode, from array to array."""
+def torch_predict(network, data: Data, batch: int, channels_last: bool = False, ready=None) -> Run:
+    """Answer by hand in inference mode, from array to array; `ready` as in `torch_fit`."""
     device = next(network.parameters()).device
-    tensors = _tensors(data, channels_last, device)[:1]
+    ready = (ready or tensors(data, channels_last, device))[:1]
     cast = _precision(device)
 
     def run(steps: int):
         network.eval()
         with torch.inference_mode(), cast():
-            batches = _batches(tensors, batch, steps, device)
+            batches = _batches(ready, batch, steps, device)
             answers = [network(images) for (images,) in batches]
             return torch.cat(answers).float().cpu().numpy()
 

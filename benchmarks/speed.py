@@ -63,6 +63,7 @@ def _arguments():
     add("--threads", type=int, default=1, help="threads of torch, 0 to leave them")
     add("--device", choices=("cpu", "cuda"), default="cpu")
     add("--precision", default="float32", help="a dtype policy of Keras, e.g. mixed_bfloat16")
+    add("--compile", action="store_true", help="also kcv with its plan compiled")
     add("--stock", action="store_true", help="also the network of stock Keras layers")
     add("--no-counts", action="store_true", help="leave out what does not depend on the load")
     add("--out", type=Path, default=Path("runs/speed"), help="stem of the .csv, .md and .png")
@@ -92,6 +93,8 @@ def measure(name: str, size: int, batch: int, args) -> tuple[list[report.Time], 
     rows = []
     for mode in ("train", "predict") if args.mode == "both" else (args.mode,):
         runs = _variants(name, mode, model, data, batch, args.stock)
+        if args.compile:
+            runs["kcv, compiled"] = compiled(name, mode, size, data, batch)
         steps = args.steps or _steps(runs["kcv"], args.seconds, len(data.labels) // batch)
         for run in runs.values():
             run(2)
@@ -118,18 +121,27 @@ def _variants(name, mode, model, data, batch, with_stock) -> dict[str, loops.Run
     for layout, order in LAYOUTS.items():
         network = cases.twin(name, model).to(memory_format=order)
         last = layout == "channels_last"
+        ready = loops.tensors(data, last, model.weights[0].value.device)
         if mode == "predict":
-            runs[layout] = loops.torch_predict(network, data, batch, last)
+            runs[layout] = loops.torch_predict(network, data, batch, last, ready)
             continue
         for step in STEPS[kind]:
             how = {} if step == "default" else {step: True}
             optimizer = cases.make_torch_optimizer(network, kind, **how)
-            runs[f"{layout}, {step}"] = loops.torch_fit(network, optimizer, data, batch, last)
+            run = loops.torch_fit(network, optimizer, data, batch, last, ready)
+            runs[f"{layout}, {step}"] = run
     if with_stock:
         plain = stock.rebuild(model)
         stock.compile_stock(plain, kind)
         runs["stock Keras"] = (loops.fit if mode == "train" else loops.predict)(plain, data, batch)
     return runs
+
+
+def compiled(name: str, mode: str, size: int, data, batch: int) -> loops.Run:
+    """Return kcv's own run with a compiled plan."""
+    model, _ = cases.build(name, size)
+    cases.compile_kcv(model, cases.CASES[name].optimizer, jit_compile=True)
+    return (loops.fit if mode == "train" else loops.predict)(model, data, batch)
 
 
 def counted(name, model, network, size, batch) -> list[report.Figure]:
@@ -145,8 +157,10 @@ def counted(name, model, network, size, batch) -> list[report.Figure]:
     for net, own, fit, predict in (ours, theirs):
         run = fit(net, data, batch)
         run(1)
+        cuda = torch.cuda.is_available()
         columns.append(
-            {
+            ({} if not cuda else on_a_gpu(run, predict(net, data, batch)))
+            | {
                 "operations per training step": counts.operations(run).total(),
                 "host reads per training step": counts.host_reads(run).total(),
                 "bytes kept for backward": counts.saved_bytes(fit(net, one, batch), own),
@@ -158,6 +172,15 @@ def counted(name, model, network, size, batch) -> list[report.Figure]:
         )
     both = zip(columns[0].items(), columns[1].values(), strict=True)
     return [report.Figure(name, size, batch, key, a, b) for (key, a), b in both]
+
+
+def on_a_gpu(train: loops.Run, predict: loops.Run) -> dict[str, float]:
+    """Return the figures that only a GPU has."""
+    return {
+        "peak bytes of a training step": counts.training_peak_bytes(train),
+        "idle share of training": counts.idle_share(train),
+        "idle share of predict": counts.idle_share(predict),
+    }
 
 
 def _steps(run: Callable[[int], object], seconds: float, most: int) -> int:

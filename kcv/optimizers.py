@@ -316,10 +316,12 @@ class RMSprop(_TorchMath, keras.optimizers.RMSprop):
             step = buffer
         self.assign_sub(variable, rate * step)
 
-    def _is_plain(self) -> bool:
-        return False  # no grouped step of this kind yet: variable by variable
+    def _all_slots(self):
+        return [self._velocities, *([self._momentums] if self.momentum else [])]
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        # the grouped step of Keras' torch RMSprop has the other mathematics
-        for grad, variable in zip(grads, trainable_variables, strict=True):
-            self.update_step(grad, variable, learning_rate)
+    def _update(self, prepared, grads, rate):
+        squares, *buffers = prepared.slots
+        settings = (self.rho, self.momentum, self.epsilon)
+        kernels.updates.rmsprop(
+            prepared.values, grads, squares, *(buffers or [None]), rate, settings, prepared.groups
+        )

@@ -1,9 +1,15 @@
-"""One call seeds every source of randomness: Python, NumPy, the backend and Keras."""
+"""Every source of randomness of a run: seeded by one call, read and put back by one call each.
+
+Four streams belong to the process: Python's, NumPy's, the backend's (on every device) and Keras's
+own. What a model draws from beside them are variables of its layers (`SeedGenerator`), saved with
+its weights; batches of `kcv.data` draw from (seed, epoch, index) and remember the epoch only.
+"""
 
 import hashlib
 import operator
 import random
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,6 +60,58 @@ def seed_epoch(seed: int, epoch: int) -> int:
     return derived
 
 
+def seed_step(seed: int, step: int, rank: int = 0) -> int:
+    """Seed everything for one training step of one process, and return the derived seed.
+
+    With this before every step a run can be continued at any step, and processes that share the
+    work (`rank` counts them) draw different masks.
+
+    Args:
+        seed: the seed of the run, 0 <= seed < 2**32.
+        step: number of the step since the begin of the run, from 0.
+        rank: number of the process, from 0.
+
+    Raises:
+        ValueError: if one of them is no integer of its range.
+    """
+    parts = _check("step", step), _check("rank", rank)
+    derived = derive(_check("seed", seed), "step", *parts)
+    set_seed(derived)
+    return derived
+
+
+def state() -> dict[str, Any]:
+    """Return where all streams of this process stand, for `set_state`.
+
+    Returns:
+        `{"python", "numpy", "backend", "keras"}`; the backend's part is a list of byte arrays, one
+        for the CPU and one for each GPU (torch; empty elsewhere, where randomness has no state).
+    """
+    made = _home().global_state.get_global_attribute(_home().GLOBAL_SEED_GENERATOR)
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "backend": kernels.random_state(),
+        "keras": None if made is None else np.array(keras.ops.convert_to_numpy(made.state.value)),
+    }
+
+
+def set_state(found: dict[str, Any]) -> None:
+    """Put all streams where `state` found them.
+
+    Raises:
+        ValueError: if the state is of a machine with another number of GPUs.
+    """
+    random.setstate(found["python"])
+    np.random.set_state(found["numpy"])
+    kernels.set_random_state(found["backend"])
+    _forget_keras_generator()
+    if found["keras"] is not None:
+        made = keras.random.SeedGenerator(0)
+        made.state.assign(found["keras"])
+        _home().global_state.set_global_attribute(_home().GLOBAL_SEED_GENERATOR, made)
+
+
 def derive(seed: int, *parts: int | str) -> int:
     """Return a seed for a part of a run: `derive(seed, epoch)`, `derive(seed, "workers", rank)`.
 
@@ -80,5 +138,10 @@ def _forget_keras_generator() -> None:
     Keras offers this only inside `set_random_seed` and inside `clear_session`, which also forgets
     the dtype policy and all layer names: hence the way through the module of the public class.
     """
-    home = sys.modules[keras.random.SeedGenerator.__module__]
+    home = _home()
     home.global_state.set_global_attribute(home.GLOBAL_SEED_GENERATOR, None)
+
+
+def _home():
+    """Return the module in which Keras keeps its global generator."""
+    return sys.modules[keras.random.SeedGenerator.__module__]

@@ -254,7 +254,7 @@ def test_a_result_is_written_and_read_again(tmp_path):
     report.write(tmp_path / "some", {"device": "cpu"}, times(), figures)
     assert report.read(tmp_path / "some.csv", Time) == ({"device": "cpu"}, times())
     text = (tmp_path / "some.md").read_text()
-    assert "| resnet18 | train | 64 x 16 | 2.5 | b | 3 | **1.00** | 0.50, 1.50 | 2.00 |" in text
+    assert "| resnet18 | train | 64 x 16 | 2.5 | b | 3 | **1.00** | 0.50, 1.50 | 2.00 |  |" in text
     assert "| resnet18 | 64 x 16 | operations | 5 | 4 | 1.25 |" in text
     assert (tmp_path / "some.png").read_bytes().startswith(b"\x89PNG")
 

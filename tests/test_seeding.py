@@ -106,3 +106,39 @@ def test_seed_out_of_range_is_refused(seed):
 def test_epoch_out_of_range_is_refused():
     with pytest.raises(ValueError, match=r"0 <= epoch < 2\*\*32. Received: epoch=-1."):
         seeding.seed_epoch(0, -1)
+
+
+def test_streams_go_on_where_they_stood():
+    seeding.set_seed(7)
+    _draws()
+    kept = seeding.state()
+    first = _draws()
+    _draws()
+    seeding.set_state(kept)
+    assert _draws() == first
+
+
+def test_streams_that_nobody_drew_from_go_on_too():
+    seeding.set_seed(7)
+    kept = seeding.state()
+    first = _draws()
+    seeding.set_state(kept)
+    assert _draws() == first
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="JAX keeps no such state")
+def test_streams_of_another_machine_are_refused():
+    kept = seeding.state()
+    kept["backend"] = [*kept["backend"], kept["backend"][0]]
+    with pytest.raises(ValueError, match="as many GPUs as they were taken on, .* Received"):
+        seeding.set_state(kept)
+
+
+def test_steps_and_processes_draw_apart():
+    seen = {(step, rank): seeding.seed_step(1, step, rank) for step in range(5) for rank in (0, 1)}
+    assert len(set(seen.values())) == 10
+    seeding.seed_step(1, 3, 1)
+    first = _draws()
+    seeding.seed_step(1, 2)
+    seeding.seed_step(1, 3, 1)
+    assert _draws() == first

@@ -157,11 +157,17 @@ def _layer_norm(layer, tensors) -> Call | None:
     axis = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
     (x,) = tensors
     last = [a % len(x.shape) for a in axis] == [len(x.shape) - 1]
-    if not last or layer.rms_scaling or layer.compute_dtype != "float32":
+    # in half precision torch keeps the sums in float32, as Keras does by casts there and back
+    if not last or layer.rms_scaling or layer.compute_dtype == "float64":
         return None
     gamma, beta = _read(layer, layer.gamma), _read(layer, layer.beta)
     norm, epsilon = kernels.layer_norm, layer.epsilon
     return Call(lambda t, training: norm(t[0], gamma(), beta(), epsilon), "last")
+
+
+def _layer_scale(layer, tensors) -> Call | None:
+    gamma = _read(layer, layer.gamma)
+    return Call(lambda t, training: t[0] * gamma(), "last")
 
 
 def _global_average(layer, tensors) -> Call | None:
@@ -221,6 +227,7 @@ MAKERS = {
     own.AvgPool2D: _pool,
     own.Linear: _linear,
     own.DropPath: _drop,
+    own.LayerScale: _layer_scale,
     keras.layers.LayerNormalization: _layer_norm,
     keras.layers.GlobalAveragePooling2D: _global_average,
     keras.layers.ReLU: _relu,

@@ -58,35 +58,46 @@ class Rows(torch.utils.data.Dataset):
     """
 
     def __init__(self, arrays, pinned: bool, ordered: bool):
-        self.arrays = tree.map_structure(_tensor, arrays, none_is_leaf=False)
-        self.pinned, self.ordered = pinned, ordered
+        self.arrays = tree.map_structure(
+            _pinnable if pinned else _plain, arrays, none_is_leaf=False
+        )
+        self.ordered = ordered
 
     def __getitems__(self, indices: list[int]):
-        where = slice(indices[0], indices[-1] + 1) if self.ordered else torch.tensor(indices)
+        where = slice(indices[0], indices[-1] + 1) if self.ordered else indices
         return tree.map_structure(
-            lambda array: self._taken(array, where, indices), self.arrays, none_is_leaf=False
+            lambda array: _taken(array, where), self.arrays, none_is_leaf=False
         )
 
-    def _taken(self, array, where, indices):
-        if not isinstance(array, torch.Tensor):
-            return ops.convert_to_tensor(array.convert_to_torch_compatible(array[indices]))
-        shape = (len(indices), *array.shape[1:])
-        pinned = self.pinned and array.device.type == "cpu"
-        rows = torch.empty(shape, dtype=array.dtype, device=array.device, pin_memory=pinned)
-        if isinstance(where, slice):
-            return rows.copy_(array[where])
-        return torch.index_select(array, 0, where.to(array.device), out=rows)
 
-
-def _tensor(sliceable):
-    """Return an array as a tensor on the same memory, or as it is where torch has no such type."""
+def _plain(sliceable):
+    """Return an array as it is where NumPy cuts it and torch has its type, else Keras's wrapper."""
     array = sliceable.array
-    if isinstance(array, torch.Tensor):
-        return array.detach()
-    plain = type(array) is np.ndarray and array.flags.writeable and array.dtype.isnative
-    if not plain or array.dtype.name not in TYPES or min(array.strides, default=0) < 0:
-        return sliceable
+    return array if type(array) is np.ndarray and array.dtype.name in TYPES else sliceable
+
+
+def _pinnable(sliceable):
+    """Return an array as a tensor on the same memory, from which torch gathers on all cores."""
+    array = _plain(sliceable)
+    if array is sliceable or not array.flags.writeable or min(array.strides, default=0) < 0:
+        return array
     return torch.from_numpy(array)
+
+
+def _taken(array, where: slice | list[int]) -> torch.Tensor:
+    """Return rows of an array, copied."""
+    ordered = isinstance(where, slice)
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(array[where].copy() if ordered else array[where])
+    if not isinstance(array, torch.Tensor):
+        rows = array.convert_to_torch_compatible(array[where])
+        rows = rows.clone() if isinstance(rows, torch.Tensor) else np.array(rows)
+        return ops.convert_to_tensor(rows)
+    length = where.stop - where.start if ordered else len(where)
+    rows = torch.empty((length, *array.shape[1:]), dtype=array.dtype, pin_memory=True)
+    if ordered:
+        return rows.copy_(array[where])
+    return torch.index_select(array, 0, torch.tensor(where), out=rows)
 
 
 class Ahead:

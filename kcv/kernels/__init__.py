@@ -25,7 +25,7 @@ from kcv.kernels.normalisation import batch_norm
 from kcv.kernels.objective import cross_entropy, hits, mean_cross_entropy
 from kcv.kernels.padding import pads
 from kcv.kernels.pooling import avg_pool2d, max_pool2d
-from kcv.kernels.randomness import drop_path, seed_backend
+from kcv.kernels.randomness import drop_path, random_state, seed_backend, set_random_state
 
 __all__ = [
     "TORCH",
@@ -50,8 +50,10 @@ __all__ = [
     "mean_cross_entropy",
     "packed",
     "pads",
+    "random_state",
     "rows",
     "seed_backend",
+    "set_random_state",
     "set_threads",
     "unbind",
     "unpack_heads",

@@ -75,23 +75,59 @@ def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, gr
     """
     with torch.no_grad():
         grads = _aligned(grads, values)
-        for (decay, _), indices in groups:
-            if decay:
-                pick = [values[i] for i in indices]
-                decayed = torch._foreach_add([grads[i] for i in indices], pick, alpha=decay)
-                for i, g in zip(indices, decayed, strict=True):
-                    grads[i] = g
+        _decay(values, grads, groups)
         if buffers is not None:
             torch._foreach_mul_(buffers, momentum)
             torch._foreach_add_(buffers, grads)
             grads = torch._foreach_add(grads, buffers, alpha=momentum) if nesterov else buffers
-        for (_, factor), indices in groups:
-            everything = len(indices) == len(values)
-            torch._foreach_add_(
-                values if everything else [values[i] for i in indices],
-                grads if everything else [grads[i] for i in indices],
-                alpha=-rate * factor,
-            )
+        _step(values, grads, rate, groups)
+
+
+def rmsprop(values, grads, squares, buffers, rate: float, settings, groups) -> None:
+    """Update tensors in place by `torch.optim.RMSprop`'s rule, in grouped calls.
+
+    Args:
+        squares: running mean of the squared gradient of each value.
+        buffers: momentum of each value, None without momentum.
+        settings: (rho, momentum, epsilon).
+        groups: as in `sgd`.
+    """
+    rho, momentum, epsilon = settings
+    with torch.no_grad():
+        grads = _aligned(grads, values)
+        _decay(values, grads, groups)
+        torch._foreach_mul_(squares, rho)
+        torch._foreach_addcmul_(squares, grads, grads, value=1 - rho)
+        roots = torch._foreach_sqrt(squares)
+        torch._foreach_add_(roots, epsilon)
+        if buffers is None:
+            steps = torch._foreach_div(grads, roots)
+        else:
+            torch._foreach_mul_(buffers, momentum)
+            torch._foreach_addcdiv_(buffers, grads, roots)
+            steps = buffers
+        _step(values, steps, rate, groups)
+
+
+def _decay(values, grads, groups) -> None:
+    """Add to each gradient, in the list, its share of the value."""
+    for (decay, _), indices in groups:
+        if decay:
+            pick = [values[i] for i in indices]
+            decayed = torch._foreach_add([grads[i] for i in indices], pick, alpha=decay)
+            for i, g in zip(indices, decayed, strict=True):
+                grads[i] = g
+
+
+def _step(values, steps, rate: float, groups) -> None:
+    """Move the values against the steps, by the rate of each group."""
+    for (_, factor), indices in groups:
+        everything = len(indices) == len(values)
+        torch._foreach_add_(
+            values if everything else [values[i] for i in indices],
+            steps if everything else [steps[i] for i in indices],
+            alpha=-rate * factor,
+        )
 
 
 def adamw(values, grads, means, squares, rate: float, steps, betas, groups) -> None:

@@ -56,6 +56,8 @@ class Recipe:
         start_size: pixels of the first epochs, growing to `image_size`; 0 for no growth.
         mix_epochs: epochs with mixup and CutMix, 0 for all.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
+        compile: whether `torch.compile` makes kernels of the network: minutes at the start, less
+            time a step on a GPU; for images of one size.
         weights: what training starts from, as `kcv.weights` takes it (`"timm/resnet50.a1_in1k"`, a
             file, a run folder); empty for random weights. Its normalisation is kept.
         freeze: what stays as it is, see `kcv.weights.freeze`: `"features"` trains the head alone.
@@ -102,6 +104,7 @@ class Recipe:
     start_size: int = 0
     mix_epochs: int = 0
     precision: str = "float32"
+    compile: bool = False
     weights: str = ""
     freeze: str = ""
     layer_decay: float = 1.0
@@ -236,5 +239,10 @@ def _check_ranges(recipe: Recipe) -> None:
             raise ValueError(
                 f"The recipe needs {name} > 0. Received: {name}={getattr(recipe, name)}."
             )
+    if recipe.compile and recipe.start_size:
+        raise ValueError(
+            "The recipe needs start_size = 0 with compile = true: kernels are made for one size. "
+            f"Received: start_size={recipe.start_size}."
+        )
     if recipe.channels == 2:
         raise ValueError("The recipe needs channels to be 0, 1 or 3. Received: channels=2.")

@@ -111,6 +111,7 @@ def _fit(run: Run, data: Data) -> Run:
         make_optimizer(recipe, len(data.train), model),
         make_loss(recipe),
         metrics=make_metrics(data.num_classes),
+        jit_compile=recipe.compile or "auto",
     )
     # data and seed decide the checkpoint; a resume with others is refused there
     averaging = make_callbacks(recipe, train)

@@ -266,17 +266,6 @@ def test_compiling_needs_a_plan():
         net.predict(np.ones((1, 4)))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vit_tiny_16", "swin_tiny"])
-def test_a_compiled_graph_has_no_breaks(name):
-    net = tiny(name)
-    plan = net.session.plan
-    found = torch._dynamo.explain(plan)(torch.tensor(X[:2]), True)
-    torch._dynamo.reset()
-    assert found.graph_break_count == 0
-    assert found.graph_count == 1
-
-
 def test_a_silent_fit_is_silent(capsys):
     compiled().fit(X, Y, validation_data=(X, Y), epochs=2, verbose=0)
     assert capsys.readouterr().out == ""

@@ -37,6 +37,7 @@ def test_words_of_numbers_become_numbers():
         ({"momentum": 2}, "0.0 <= momentum <= 1.0"),
         ({"nesterov": "maybe"}, "nesterov to be true or false"),
         ({"model": 3}, "model to be a word"),
+        ({"compile": True, "start_size": 32}, "start_size = 0 with compile = true"),
         ({"network": 3}, "network to be a table"),
         ({"channels": 2}, "channels to be 0, 1 or 3"),
         ({"epoch": 3}, "Received: 'epoch'. Did you mean epochs"),

@@ -1,0 +1,167 @@
+"""What must hold on a GPU: equal answers, no wait for the device, the lower precisions, compiling.
+
+    NVIDIA_TF32_OVERRIDE=0 python -m pytest -m gpu
+
+TF32 would hide what is compared here behind its own rounding.
+"""
+
+import keras
+import numpy as np
+import pytest
+from test_models import TINY, tiny
+
+from kcv import callbacks, kernels, losses, models, optimizers, recipes, seeding
+
+if not kernels.TORCH:
+    pytest.skip("torch's own tests", allow_module_level=True)
+import torch
+
+from kcv.engine import plan as plans
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*TF32.*|.*TensorFloat32.*:UserWarning"),
+]
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 32, 32, 3)).astype("float32")
+Y = np.arange(20) % 4
+
+
+def compiled(name="resnet18", rate=0.02, optimizer=optimizers.SGD, **options):
+    net = tiny(name)
+    loss = losses.CrossEntropy()
+    net.compile(optimizer(rate), loss, metrics=[losses.Accuracy()], **options)
+    return net
+
+
+def images(net, count=3):
+    size = tuple(net.inputs[0].shape[1:])
+    return torch.tensor(RNG.normal(size=(count, *size)), dtype=torch.float32, device="cuda")
+
+
+def close(a, b, share):
+    a, b = (keras.tree.flatten(t) for t in (a, b))
+    for one, other in zip(a, b, strict=True):
+        scale = float(other.float().abs().max())
+        assert float((one.float() - other.float()).abs().max()) <= share * scale
+
+
+def gradients(net, x, call):
+    net.zero_grad()
+    sum((y.float() ** 2).mean() for y in keras.tree.flatten(call(x.clone()))).backward()
+    return [w._value.grad for w in net.trainable_weights]
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_the_plan_equals_keras(name):
+    net = tiny(name, image_size=64)
+    x = images(net)
+    with torch.no_grad():
+        plain = net._run_through_graph([x.clone()], operation_fn=lambda op: op)
+        close(net.session.plan(x.clone(), False), plain, 1e-5)
+    mine = gradients(net, x, lambda x: net.session.plan(x, False))
+    theirs = gradients(net, x, lambda x: net._run_through_graph([x], operation_fn=lambda op: op))
+    largest = max(float(g.abs().max()) for g in theirs if g is not None)
+    for a, b in zip(mine, theirs, strict=True):
+        assert (a is None) == (b is None)
+        assert a is None or float((a - b).abs().max()) <= 1e-4 * largest
+
+
+@pytest.mark.parametrize(("policy", "share"), [("float32", 1e-5), ("mixed_bfloat16", 3e-2)])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "efficientnet_b0"])
+def test_folded_chains_answer_as_the_graph_does(name, policy, share):
+    keras.config.set_dtype_policy(policy)
+    net = tiny(name)
+    x = images(net)
+    with torch.inference_mode():
+        close(plans.Predictor(net)(x.clone()), net.session.plan(x.clone(), False), share)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_every_family_learns_one_batch_in_half_precision(name, policy):
+    keras.config.set_dtype_policy(policy)
+    net = compiled(name, 1e-3, optimizers.AdamW)
+    size = net.input_shape[1:]
+    x = RNG.normal(size=(8, *size)).astype("float32")
+    history = net.fit(x, Y[:8], epochs=30, batch_size=8, verbose=0).history["loss"]
+    assert all(np.isfinite(history))
+    assert min(history[-5:]) < 0.9 * history[0]
+
+
+class Strict(keras.callbacks.Callback):
+    """Makes torch refuse every wait for the device, from the second step on."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        torch.cuda.set_sync_debug_mode("error" if batch else "default")
+
+    def on_train_end(self, logs=None):
+        torch.cuda.set_sync_debug_mode("default")
+
+    on_epoch_end = lambda self, epoch, logs=None: self.on_train_end()  # noqa: E731
+
+
+@pytest.mark.parametrize("optimizer", [optimizers.SGD, optimizers.AdamW, optimizers.RMSprop])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vit_tiny_16", "swin_tiny"])
+def test_a_step_waits_for_nothing(name, optimizer):
+    net = compiled(name, 1e-3, optimizer)
+    x = RNG.normal(size=(20, *net.input_shape[1:])).astype("float32")
+    net.fit(x, Y, batch_size=4, verbose=0)
+    try:
+        net.fit(x, Y, batch_size=4, verbose=0, callbacks=[callbacks.EMA(), Strict()])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_batches_of_arrays_are_those_of_keras():
+    losses_of = []
+    for fit in (models.Model.fit, keras.Model.fit):
+        keras.utils.set_random_seed(0)
+        net = compiled(rate=1e-5)
+        torch.manual_seed(0)
+        history = fit(net, X, Y, batch_size=6, epochs=2, validation_split=0.2, verbose=0).history
+        losses_of.append(history["loss"] + history["val_loss"])
+    np.testing.assert_allclose(*losses_of, rtol=1e-5)
+
+
+def test_fused_steps_are_those_of_keras_walk():
+    for kind in (optimizers.SGD, optimizers.AdamW, optimizers.RMSprop):
+        changed = []
+        for clip in ({}, {"global_clipnorm": 1e9}):  # clipping takes the walk through Keras
+            keras.utils.set_random_seed(0)
+            net = tiny("resnet18")
+            net.compile(kind(1e-3, **clip), losses.CrossEntropy())
+            net.fit(X, Y, batch_size=20, epochs=1, verbose=0)
+            changed.append([np.asarray(w) for w in net.get_weights()])
+        for a, b in zip(*changed, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_a_compiled_plan_learns_as_another():
+    histories = []
+    for jit in (False, True):
+        keras.utils.set_random_seed(0)
+        net = compiled(jit_compile=jit)
+        x, y = np.tile(X, (2, 1, 1, 1))[:32], np.arange(32) % 4
+        histories.append(net.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0).history)
+    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-3)
+
+
+def test_random_streams_of_the_device_go_on_where_they_stood():
+    seeding.set_seed(1)
+    kept = seeding.state()
+    first = torch.rand(3, device="cuda").tolist()
+    seeding.set_state(kept)
+    assert torch.rand(3, device="cuda").tolist() == first
+
+
+def test_a_recipe_trains_resumes_and_answers(tmp_path):
+    quick = {"batch_size": 64, "stem": "small", "network": {"width": 0.25}, "learning_rate": 0.05}
+    out = tmp_path / "run"
+    recipes.train("resnet18", "digits", out=out, epochs=2, **quick)
+    run = recipes.train("resnet18", "digits", out=out, resume="auto", epochs=2)
+    assert len(run.history) == 2
+    assert run.metrics["test"]["accuracy"] > 0.5
