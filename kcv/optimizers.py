@@ -45,8 +45,8 @@ class _TorchMath(keras.optimizers.Optimizer):
     `factors` maps paths of variables to what their learning rate is multiplied by; others have 1.
     It is not saved: whoever sets it (`kcv.weights.layer_decay` gives one) sets it again.
 
-    On torch a step without clipping, accumulation, averaging or constraints goes past the work that
-    Keras does for each variable, and does not wait for the device.
+    On torch a step goes past the work that Keras does for each variable, and does not wait for the
+    device, unless it clips single gradients, accumulates, averages or has constraints.
     """
 
     decay: str
@@ -86,7 +86,7 @@ class _TorchMath(keras.optimizers.Optimizer):
         return (self.weight_decay, self.decay, dict(self.factors))
 
     def _is_plain(self) -> bool:
-        clips = self.clipnorm or self.global_clipnorm or self.clipvalue
+        clips = self.clipnorm or self.clipvalue
         others = self.use_ema or self.gradient_accumulation_steps or self.loss_scale_factor
         return not (clips or others)
 
@@ -109,6 +109,8 @@ class _TorchMath(keras.optimizers.Optimizer):
         if prepared.constrained:
             super().apply(grads, variables)
             return
+        if self.global_clipnorm:
+            kernels.updates.clip(grads, self.global_clipnorm)
         self._update(prepared, grads, self._host_rate())
         self._counter.advance(self._iterations)
 

@@ -16,6 +16,7 @@ from kcv import kernels
 from kcv import layers as own
 from kcv.engine.chains import Chain
 from kcv.engine.folded import Folded, padding
+from kcv.engine.leaves import Reader
 
 
 class Call(NamedTuple):
@@ -26,12 +27,14 @@ class Call(NamedTuple):
         form: in which form it takes maps: `"first"`, `"last"` or `"any"`, all alike.
         flat: whether the output is no map any more.
         pure: whether its backward pass needs no output, so that the next layer may overwrite it.
+        readers: what gives it its weights.
     """
 
     run: Callable[[list, bool], Any]
     form: str
     flat: bool = False
     pure: bool = False
+    readers: tuple[Reader, ...] = ()
 
 
 # Elementwise functions: they do not care where the channels are.
@@ -59,24 +62,20 @@ def make(node) -> Call | None:
     return kind(node.op, node.tensors) if kind is not None and not node.kwargs else None
 
 
-def _read(layer, variable) -> Callable[[], Any]:
-    """Return a function that gives a weight, in the type in which the layer computes."""
-    if variable is None:
-        return lambda: None
-    if layer.compute_dtype == layer.variable_dtype:
-        return lambda: variable._value
-    dtype = getattr(torch, layer.compute_dtype)
-    return lambda: variable._value.to(dtype)
+def _read(layer, variable, order=None) -> Reader:
+    """Return what gives a weight, in the type in which the layer computes."""
+    same = layer.compute_dtype == layer.variable_dtype
+    return Reader(variable, None if same else getattr(torch, layer.compute_dtype), order)
 
 
-def _activated(layer, run, form: str) -> Call | None:
+def _activated(layer, run, form: str, readers) -> Call | None:
     """Add the layer's own activation, if it has one."""
     act = layer.activation
     if act is None or act is keras.activations.linear:
-        return Call(run, form, pure=True)
+        return Call(run, form, pure=True, readers=readers)
     if form == "first" and act not in ELEMENTWISE:
         return None
-    return Call(lambda tensors, training: act(run(tensors, training)), form)
+    return Call(lambda tensors, training: act(run(tensors, training)), form, readers=readers)
 
 
 def _conv(layer, tensors) -> Call | None:
@@ -91,16 +90,15 @@ def _conv(layer, tensors) -> Call | None:
         return None
     apart, inside = padding(layer, image)
     order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
-    kernel, bias = _read(layer, variable), _read(layer, layer.bias)
+    kernel, bias = _read(layer, variable, order), _read(layer, layer.bias)
     stride, dilation = layer.strides, layer.dilation_rate
 
     def run(tensors, training):
         (x,) = tensors
         x = x if apart is None else F.pad(x, apart)
-        weight = kernel().permute(order)
-        return torch.conv2d(x, weight, bias(), stride, inside, dilation, groups)
+        return torch.conv2d(x, kernel(), bias(), stride, inside, dilation, groups)
 
-    return _activated(layer, run, "first")
+    return _activated(layer, run, "first", (kernel, bias))
 
 
 def _batch_norm(layer, tensors) -> Call | None:
@@ -150,7 +148,7 @@ def _linear(layer, tensors) -> Call | None:
         return None
     kernel, bias = _read(layer, layer._kernel), _read(layer, layer.bias)
     run = lambda tensors, training: kernels.linear(tensors[0], kernel(), bias())  # noqa: E731
-    return _activated(layer, run, "last")
+    return _activated(layer, run, "last", (kernel, bias))
 
 
 def _layer_norm(layer, tensors) -> Call | None:
@@ -162,12 +160,13 @@ def _layer_norm(layer, tensors) -> Call | None:
         return None
     gamma, beta = _read(layer, layer.gamma), _read(layer, layer.beta)
     norm, epsilon = kernels.layer_norm, layer.epsilon
-    return Call(lambda t, training: norm(t[0], gamma(), beta(), epsilon), "last")
+    run = lambda t, training: norm(t[0], gamma(), beta(), epsilon)  # noqa: E731
+    return Call(run, "last", readers=(gamma, beta))
 
 
 def _layer_scale(layer, tensors) -> Call | None:
     gamma = _read(layer, layer.gamma)
-    return Call(lambda t, training: t[0] * gamma(), "last")
+    return Call(lambda t, training: t[0] * gamma(), "last", readers=(gamma,))
 
 
 def _global_average(layer, tensors) -> Call | None:

@@ -107,8 +107,10 @@ class Ahead:
         self.loader, self.device = loader, device
 
     def __iter__(self) -> Iterator[Any]:
-        batches = iter(self.loader)
-        # The first one here: what a loader draws at its start comes from everybody's generator.
+        # Both here and now: what a loader draws at its start comes from everybody's generator.
+        return self._batches(iter(self.loader))
+
+    def _batches(self, batches: Iterator[Any]) -> Iterator[Any]:
         batch = next(batches, END)
         with ThreadPoolExecutor(1) as thread:
             while batch is not END:

@@ -24,6 +24,7 @@ class Plan:
     Attributes:
         layers: (layer, dtype policy) of each call, to see whether one of them has changed.
         folded: the calls that hold numbers made of weights.
+        weights: what gives the calls their weights.
     """
 
     def __init__(self, model, predicts: bool = False):
@@ -39,7 +40,7 @@ class Plan:
         writer = Writer(count, _readers(nodes, outputs))
         for node in nodes:
             writer.add(node)
-        self.folded = writer.folded
+        self.folded, self.weights = writer.folded, writer.weights
         self.outputs = [writer.find(output, "last") for output in outputs]
         self.slots = writer.count
         dead = _dead(writer.actions, self.outputs)

@@ -6,6 +6,7 @@ step, and the wait for the device that reading a metric means. Where a step meet
 not know, that part goes Keras's way.
 """
 
+import contextlib
 import inspect
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import torch
 from kcv import kernels
 from kcv.engine import feeding
 from kcv.engine import plan as plans
+from kcv.engine.leaves import Leaves
 from kcv.engine.objective import fast_accuracies, fast_loss
 
 READ_SECONDS = 0.5  # progress shows metrics that are this old at most
@@ -48,22 +50,42 @@ class Session:
         self.values: list = []
         self.flags: list = []
         self.weights: list = []
+        self.leaves: Leaves | None = None
         self.loss = self.accuracies = None
         self.logs: dict = {}
         self.read_at = 0.0
 
     def find(self, model) -> None:
         """Look up weights and loss, unless they are those of the last step."""
-        if self.values and all(
+        same = self.values and all(
             v._value is value and value.requires_grad is flag
             for v, value, flag in zip(self.known, self.values, self.flags, strict=True)
-        ):
+        )
+        if same and (self.leaves is None or self.leaves.is_current()):
             return
         self.known = list(model.weights)
         self.values = [v._value for v in self.known]
         self.flags = [value.requires_grad for value in self.values]
         self.weights = model.trainable_weights
         self.loss = fast_loss(model)
+        # any other loss may look at the weights itself
+        plain = self.loss is not None and self.run is self.plan and self.plan is not None
+        self.leaves = Leaves(self.plan.weights) if plain else None
+
+    @contextlib.contextmanager
+    def open(self):
+        """Let leaves stand for the weights, which get fresh gradients at the end."""
+        for value in self.values:
+            value.grad = None
+        if self.leaves is None:
+            yield
+            return
+        self.leaves.open()
+        try:
+            yield
+        finally:
+            self.leaves.close()
+        self.leaves.hand_over()
 
 
 class InOrder(keras.callbacks.Callback):
@@ -154,13 +176,13 @@ class Steps(Base):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         session = self.__dict__.get("_session") or self.session
         session.find(self)
-        scores = self._forward(x, True)
-        for value in session.values:
-            value.grad = None
-        loss = self._loss(session, x, y, scores, sample_weight, True)
-        self._track_loss(loss, x)
+        with session.open():
+            scores = self._forward(x, True)
+            loss = self._loss(session, x, y, scores, sample_weight, True)
+            self._track_loss(loss, x)
+            if session.weights:
+                self.optimizer.scale_loss(loss).backward()
         if session.weights:
-            self.optimizer.scale_loss(loss).backward()
             gradients = self.exchange_gradients([w._value.grad for w in session.weights])
             with torch.no_grad():
                 self.optimizer.apply(gradients, session.weights)

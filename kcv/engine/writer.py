@@ -15,6 +15,7 @@ from kcv import layers as own
 from kcv.engine import calls
 from kcv.engine.folded import Folded
 from kcv.engine.graph import Node, casts, is_symbolic
+from kcv.engine.leaves import Reader
 
 # They may give back their input itself.
 THROUGH = (own.DropPath, keras.layers.Dropout)
@@ -37,6 +38,7 @@ class Writer:
         actions: the calls so far.
         count: slots so far; a map in both forms has two.
         folded: the calls that hold numbers made of weights.
+        weights: what gives the calls their weights.
     """
 
     def __init__(self, count: int, readers: list[int]):
@@ -46,6 +48,7 @@ class Writer:
         self.other: dict[int, int] = {}
         self.pure: set[int] = set()
         self.folded: list[Folded] = []
+        self.weights: list[Reader] = []
 
     def add(self, node: Node) -> None:
         """Write the call of one node."""
@@ -88,6 +91,7 @@ class Writer:
             form = "first" if maps and "first" in known else "last"
         sources = [self.find(slot, form) for slot in node.sources]
         (target,) = node.targets
+        self.weights += [reader for reader in call.readers if reader.variable is not None]
         if isinstance(call.run, Folded):
             self.folded.append(call.run)
         step = self._in_place(node, sources, target) or _step(call.run, sources, target)

@@ -93,6 +93,17 @@ def test_batches_made_ahead_are_the_same_and_end():
     np.testing.assert_array_equal(torch.cat([images for images, _ in ahead]), X)
 
 
+def test_what_a_loader_draws_at_its_start_is_drawn_at_once():
+    states = []
+    for ahead in (False, True):
+        loader = Feed((X, Y), CPU, batch_size=5, shuffle=True).get_torch_dataloader()
+        torch.manual_seed(0)
+        kept = iter(Ahead(loader, CPU) if ahead else loader)
+        states.append(torch.get_rng_state())
+        del kept
+    assert torch.equal(*states)
+
+
 def test_an_error_of_a_batch_made_ahead_arrives():
     def broken():
         yield torch.zeros(2)

@@ -231,6 +231,61 @@ def test_run_eagerly_works():
     assert net.predict(X, verbose=0).shape == (20, 4)
 
 
+def steps_of(policy, kind):
+    net = network(kind, policy)
+    net.compile(optimizers.SGD(0.05), losses.CrossEntropy())
+    net.fit(X, Y, batch_size=5, epochs=2, shuffle=False, verbose=0)
+    return net
+
+
+@pytest.mark.parametrize(("policy", "share"), [("float32", 1e-4), ("mixed_bfloat16", 2e-2)])
+def test_weights_get_the_gradients_of_what_stood_for_them(policy, share):
+    mine, theirs = steps_of(policy, models.Model), steps_of(policy, Plain)
+    assert mine.session.leaves.readers
+    for a, b in zip(mine.trainable_weights, theirs.trainable_weights, strict=True):
+        assert a.value.grad.shape == a.shape
+        assert a.value.grad.dtype == torch.float32
+        gap = float((a.value.grad - b.value.grad).abs().max())
+        assert gap <= share * max(1.0, float(b.value.grad.abs().max()))
+
+
+def test_nothing_stands_for_weights_between_steps():
+    class Fails(models.Model):
+        def _loss(self, *args):
+            raise RuntimeError("lost")
+
+    net = compiled(Fails)
+    with pytest.raises(RuntimeError, match="lost"):
+        net.fit(X, Y, verbose=0)
+    assert all(reader.leaf is None for reader in net.session.plan.weights)
+
+
+def test_a_weight_that_is_read_twice_gets_both_gradients():
+    shared = layers.Linear(3)
+    image = keras.Input((3,))
+    both = []
+    for kind in (models.Model, Plain):
+        keras.utils.set_random_seed(0)
+        net = kind(image, shared(shared(image)))
+        shared.set_weights([np.eye(3) * 0.5, np.ones(3)])
+        net.compile(optimizers.SGD(0.1), losses.CrossEntropy())
+        net.fit(X[:, 0, 0], Y % 3, verbose=0)
+        both.append(net.get_weights())
+    np.testing.assert_allclose(both[0][0], both[1][0], rtol=1e-5)
+
+
+def test_weights_that_move_elsewhere_are_followed():
+    net, other = compiled(), compiled()
+    for n in (net, other):
+        n.fit(X, Y, batch_size=20, verbose=0)
+    for w in net.trainable_weights:
+        w.value.data = w.value.data.clone(memory_format=torch.preserve_format)
+    for n in (net, other):
+        n.fit(X, Y, batch_size=20, verbose=0)
+    for a, b in zip(net.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_gradients_can_be_exchanged_before_the_optimizer():
     class Nothing(models.Model):
         def exchange_gradients(self, gradients):
