@@ -189,11 +189,13 @@ def best_optimizer(name: str) -> dict[str, Any]:
 def check_outputs(model, network, images) -> float:
     """Compare the answers to an array of images; return the largest difference.
 
-    It is relative to the largest answer. In a lower precision both round, in other places: there
-    the errors against PyTorch in float32 are compared instead.
+    It is relative to the largest answer. In a lower precision both round, in other places: in
+    PyTorch autocast keeps the sums of residual networks in float32, a policy of Keras does not. kcv's
+    error against PyTorch in float32 may be twice as large as PyTorch's own (mean square), or 3 % of
+    the answers (root mean square): two dozen sums, each rounded to a 512th.
 
     Raises:
-        ValueError: if it is over 1e-4 (float32), or kcv's mean square error over twice PyTorch's.
+        ValueError: if it is over 1e-4 (float32), or over these.
     """
     data = loops.Data(images, np.zeros(len(images)))
     # as they are timed, whatever path the networks take there
@@ -209,10 +211,10 @@ def check_outputs(model, network, images) -> float:
         (ready, _) = loops.tensors(data, False, device)
         exact = network.eval()(ready.to(device)).float().cpu().numpy()
     ours, theirs = (np.square(y - exact).mean() for y in (given, wanted))
-    if not ours <= 2 * theirs:
+    if not ours <= max(2 * theirs, 0.03**2 * np.square(exact).mean()):
         raise ValueError(
-            f"kcv's answers are less exact than PyTorch's: mean square error {ours:.1e} against "
-            f"{theirs:.1e}, which may be half of it."
+            f"kcv's answers are far less exact than PyTorch's: mean square errors {ours:.1e} and "
+            f"{theirs:.1e}."
         )
     return gap
 
