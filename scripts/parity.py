@@ -9,7 +9,6 @@ tensors to kcv by `kcv.weights.names` and compares. Rows that the CSV has alread
 delete a row to measure it again. The pattern (of shell) picks rows by "model reference".
 """
 
-import copy
 import csv
 import fnmatch
 import gc
@@ -74,47 +73,6 @@ def wide(on: bool) -> None:
     keras.config.set_dtype_policy("float64" if on else "float32")
 
 
-@torch.no_grad()
-def randomise(module: torch.nn.Module, images: torch.Tensor) -> None:
-    """Give every tensor random values: no zero biases, no scales of one.
-
-    The statistics are those of a batch, moved at random, so that no layer blows up.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for name, value in module.named_parameters():
-        r = torch.randn(value.shape, generator=generator, dtype=torch.float64)
-        if name.endswith("bias"):
-            r = 0.1 * r
-        elif value.numel() == max(value.shape):
-            r = 1 + 0.2 * r
-        elif value.ndim == 3 or name.endswith("bias_table"):
-            r = 0.3 * r
-        else:
-            r = r * (2 / value[0].numel()) ** 0.5
-        value.copy_(r)
-    norms = [m for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    module.train()(images.permute(0, 3, 1, 2))
-    module.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        r = torch.randn(norm.running_mean.shape, generator=generator, dtype=torch.float64)
-        norm.running_mean.add_(0.1 * r * norm.running_var.sqrt())
-        norm.running_var.mul_(0.5 + torch.rand(r.shape, generator=generator, dtype=torch.float64))
-
-
-@torch.no_grad()
-def spread(reference, images: torch.Tensor) -> None:
-    """Scale the last layer so that the logits have a standard deviation of 2."""
-    factor = 2 / reference(images).std()
-    for layer in reference.module.modules():
-        if getattr(layer, "out_features", getattr(layer, "out_channels", 0)) == 1000:
-            layer.weight.mul_(factor)
-            layer.bias.mul_(factor)
-
-
 def build(case, size: tuple[int, int]):
     """Build kcv's network with the numerics of a case, dropout off."""
     known = models.fields(case.model)
@@ -155,25 +113,22 @@ def in_float64(case, size, reference, images, weights) -> tuple[dict, np.ndarray
         gradient(lambda x: scores(model, x), images, weights),
         gradient(reference, images, weights),
     )
-    kept = copy.deepcopy(reference.module.state_dict())
     with torch.no_grad():
-        reference.module.train()
-        found["training"] = distance(scores(model, images, True), reference(images))
-        reference.module.eval()
-    after, ours = reference.tensors(), names.dump(model, case.dialect)
+        training, after = reference.step(images)
+        found["training"] = distance(scores(model, images, True), training)
+    ours = names.dump(model, case.dialect)
     moved = [n for n in ours if n.endswith(STATISTICS)]
     found["statistics"] = max((distance(ours[n], after[n]) for n in moved), default=0.0)
-    reference.module.load_state_dict(kept)
     return found, theirs
 
 
 def in_float32(case, size, reference, images, exact) -> dict:
     """Compare logits in float32, and send the tensors there and back."""
     wide(False)
-    reference.module.float()
+    reference.float()
     images = images.float()
     model = build(case, size)
-    tensors = {name: value.copy() for name, value in reference.tensors().items()}
+    tensors = reference.tensors()
     names.load(model, tensors, case.dialect)
     with torch.no_grad():
         theirs = reference(images).numpy()
@@ -181,7 +136,7 @@ def in_float32(case, size, reference, images, exact) -> dict:
     found["own32"] = distance(theirs, exact)
     back = names.dump(model, case.dialect)
     whole = tensors | back  # heads for training that kcv left out come from the reference
-    reference.strict({name: whole[name] for name in whole if name in tensors} | back)
+    reference.strict({name: whole[name] for name in whole if name in tensors} | back, model)
     same = [n for n in back if np.array_equal(back[n], tensors[n])]
     different = [n for n in back if n not in same and not n.endswith("num_batches_tracked")]
     if different:
@@ -198,9 +153,9 @@ def measure(case, size: tuple[int, int]) -> Result:
     images = torch.from_numpy(rng.standard_normal((2, *size, 3)))
     weights = torch.from_numpy(rng.standard_normal((2, 1000)))
     reference = references.make(case, size)
-    reference.module.double()
-    randomise(reference.module, images)
-    spread(reference, images)
+    with torch.no_grad():
+        reference.randomise(images)
+        reference.spread(images)
     found, exact = in_float64(case, size, reference, images, weights)
     keras.backend.clear_session()
     gc.collect()

@@ -16,14 +16,26 @@ from kcv.weights.names.families import (
     check,
     family_of,
     names_of,
+    numbered,
     numerics,
+    outer_layer,
     unused,
 )
 from kcv.weights.names.table import Pair
 
 log = logging.getLogger("kcv")
 
-__all__ = ["DIALECTS", "FAMILIES", "Report", "check", "dump", "family_of", "load", "numerics"]
+__all__ = [
+    "DIALECTS",
+    "FAMILIES",
+    "Report",
+    "check",
+    "dump",
+    "family_of",
+    "load",
+    "numerics",
+    "outer_layer",
+]
 
 
 class Report(NamedTuple):
@@ -56,6 +68,7 @@ def load(model, tensors: dict[str, np.ndarray], dialect: str, needed=None) -> Re
             named), or the network was built with other numerics.
     """
     check(model, needed or {})
+    tensors = numbered(tensors, dialect)
     wanted = names_of(model, dialect).pairs
     new = _new_heads(wanted, tensors)
     spare = unused(model, dialect, tensors)
