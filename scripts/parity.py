@@ -2,11 +2,11 @@
 
     pip install --no-deps torchvision==0.28.0 timm==1.0.31 transformers==5.23.0 \
         mmpretrain==1.2.0 mmengine==0.10.7 mmcv-lite==2.2.0      # beside torch 2.13, moved by none
-    OMP_NUM_THREADS=1 python scripts/parity.py [pattern]
+    KERAS_BACKEND=torch OMP_NUM_THREADS=1 python scripts/parity.py [pattern ...]
 
 Every row builds the reference with random weights and random batch-norm statistics, moves its
 tensors to kcv by `kcv.weights.names` and compares. Rows that the CSV has already are left alone:
-delete a row to measure it again. The pattern (of shell) picks rows by "model reference".
+delete a row to measure it again. Patterns (of the shell) pick rows by "model dialect/reference".
 """
 
 import csv
@@ -244,14 +244,13 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     references.prepare()
-    pattern = sys.argv[1] if len(sys.argv) > 1 else "*"
+    patterns = sys.argv[1:] or ["*"]
     results = read(FOLDER / "parity.csv")
     done = {row[:4] for row in results}
     for case, size in plan():
         key = (*case[:3], "x".join(str(n) for n in size))
-        if key in done or not fnmatch.fnmatch(
-            f"{case.model} {case.dialect}/{case.reference}", pattern
-        ):
+        name = f"{case.model} {case.dialect}/{case.reference}"
+        if key in done or not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
             continue
         results.append(measure(case, size))
         write(FOLDER / "parity.csv", results)

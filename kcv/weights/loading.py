@@ -98,7 +98,12 @@ def _needs(checkpoint: checkpoints.Checkpoint, name: str) -> dict[str, Any]:
     """Return the arguments without which the weights compute something else."""
     if checkpoint.arguments is None:
         return {**names.numerics(name, checkpoint.origin), **_window(checkpoint.origin)}
-    return {k: v for k, v in checkpoint.arguments.items() if k.endswith(("epsilon", "padding"))}
+    decided = names.numerics(name, checkpoint.origin)
+    return {
+        k: v
+        for k, v in checkpoint.arguments.items()
+        if k in decided or k.endswith(("epsilon", "padding"))
+    }
 
 
 def _window(origin: str) -> dict[str, int]:
@@ -147,8 +152,8 @@ def _looks(checkpoint: checkpoints.Checkpoint, changes: dict[str, Any]) -> dict[
         channels = changes.get("channels", len(seen.mean))
         found |= {"image_size": seen.image_size, "channels": channels}
         noted = checkpoint.arguments or {}
-        same = noted.get("channels") == channels and "normalize" in noted
-        found["normalize"] = noted["normalize"] if same else seen.normalize(channels)
+        given = noted.get("normalize") if noted.get("channels") == channels else None
+        found["normalize"] = given or seen.normalize(channels)
     return found
 
 
