@@ -47,7 +47,11 @@ class Samples(torch.utils.data.Dataset):
         interpolation: str = "bilinear",
     ):
         self.source, self.size, self.seed = source, size, seed
-        self.how = {"mode": mode, "crop_pct": crop_pct, "interpolation": interpolation}
+        self.how: dict[str, Any] = {
+            "mode": mode,
+            "crop_pct": crop_pct,
+            "interpolation": interpolation,
+        }
         self.operations, self.attempts = operations, MAX_ATTEMPTS if training else 1
         self.sizes = sizes if training else None
 

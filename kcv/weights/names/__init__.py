@@ -35,6 +35,7 @@ __all__ = [
     "load",
     "numerics",
     "outer_layer",
+    "shapes",
 ]
 
 
@@ -116,6 +117,15 @@ def dump(model, dialect: str) -> dict[str, np.ndarray]:
             arrays[id(variable)] = np.asarray(variable.numpy())
         answer[one.name] = np.ascontiguousarray(one.leave(arrays[id(variable)]))
     return answer | found.made
+
+
+def shapes(model, dialect: str) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a network under a dialect's names.
+
+    Raises:
+        ValueError: if the dialect is unknown or has no such network.
+    """
+    return {one.name: one.shape() for one in names_of(model, dialect).pairs}
 
 
 def _new_heads(wanted: list[Pair], tensors) -> list[str]:
