@@ -205,7 +205,7 @@ class Keras:
         for weight in self.module.weights:
             value, name = rng.standard_normal(weight.shape), weight.name
             if name.endswith("kernel"):
-                depthwise = "depthwise" in weight.path and weight.shape[-1] == 1
+                depthwise = weight.shape[-1] == 1
                 fan = math.prod(weight.shape[: 2 if depthwise else -1])
                 weight.assign(value * (2 / fan) ** 0.5)
             elif name in ("beta", "bias"):
