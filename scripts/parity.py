@@ -210,7 +210,46 @@ def markdown(results: list[Result]) -> str:
     left = [
         f"- {c.model}, {c.dialect} `{c.reference}`: {c.why}." for c in references.cases() if c.why
     ]
-    return "\n".join([*lines, "", "Not compared at 225x193:", "", *left, ""])
+    parts = {
+        "Not compared at 225x193:": left,
+        "One member only, of a family or in a reference (two are compared of all others):": alone(),
+        "In the plan and not measured yet:": missing(results),
+    }
+    for title, items in parts.items():
+        if items:
+            lines += ["", title, "", *items]
+    return "\n".join([*lines, ""])
+
+
+def alone() -> list[str]:
+    """Return the pairs of family and reference with one member in the plan, and why.
+
+    Raises:
+        KeyError: if there is no reason: the plan lacks a row.
+    """
+    members: dict[tuple[str, str], set[str]] = {}
+    for case in references.cases():
+        family = names.family_of(case.model)
+        members.setdefault((family, case.dialect), set()).add(case.model)
+    found = []
+    for (family, dialect), compared in members.items():
+        zoo = [
+            name for name in models.list() if name != "lenet5" and names.family_of(name) == family
+        ]
+        if len(compared) == 1:
+            why = "kcv has one" if len(zoo) == 1 else references.ALONE[family, dialect]
+            found.append(f"- {family}, {dialect}: {why}.")
+    return found
+
+
+def missing(results: list[Result]) -> list[str]:
+    """Return the rows of the plan that the table lacks."""
+    done = {row[:4] for row in results}
+    return [
+        f"- {case.model}, {case.dialect} `{case.reference}`, {size[0]}x{size[1]}."
+        for case, size in plan()
+        if (*case[:3], f"{size[0]}x{size[1]}") not in done
+    ]
 
 
 HEAD = (
@@ -235,7 +274,14 @@ through `kcv.weights.names`.
 - *tensors*: how many came back identical; the reference then loaded kcv's file strictly.
 
 Versions: torch 2.13.0+cpu, Keras 3.15.1, timm 1.0.31, torchvision 0.28.0, transformers 5.23.0,
-mmpretrain 1.2.0. On a CPU; no published checkpoint was loaded here.
+mmpretrain 1.2.0; keras.applications is Keras's own. On a CPU; no published checkpoint was loaded
+here.
+
+keras.applications' tensors go through the files that Keras writes and reads. Keras keeps the biased
+variance of a batch, kcv the unbiased one: Keras's are multiplied by n/(n-1) before *statistics* is
+taken. Its ResNet and VGG are given the images blue-green-red, as their own preprocessing does. On
+torch, the gradient of `hard_sigmoid` holds a sixth in float32: 1e-7 of MobileNetV3's against those
+who write it out.
 """
 
 

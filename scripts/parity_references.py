@@ -109,6 +109,8 @@ def _timm(name: str, size):
 
 def _torchvision(name: str, size):
     name, options = TORCHVISION.get(name, (name, {}))
+    if name == "inception_v3" and min(size) < 299:  # its training head needs that
+        options = options | {"aux_logits": False}
     models = importlib.import_module("torchvision.models")
     return Torch(models.get_model(name, weights=None, **options))
 
@@ -212,6 +214,12 @@ HF = {
     "convnext-small": ("ConvNext", {"depths": [3, 3, 27, 3]}),
 }
 
+# why a reference has one member of a family only; families of one row need no word
+ALONE = {
+    ("alexnet", "torchvision"): "the network of 2012 is published nowhere else",
+    ("alexnet", "mmpretrain"): "the network of 2012 is published nowhere else",
+    ("nasnet", "timm"): "it has no NASNet-A Mobile",
+}
 # keras.applications: network, what its images are, options
 APPLICATIONS = keras.applications
 DIVIDES = {"factor": 255.0}  # it divides grey levels itself
