@@ -1,11 +1,13 @@
 """Write kcv/weights/catalogue.csv out of what the reference libraries say of their checkpoints.
 
-    python scripts/make_catalogue.py timm_cfgs.json tv_weights.json mm.json keras.json
+    python scripts/make_catalogue.py timm_cfgs.json tv_weights.json mm.json keras.json \
+        results-imagenet.csv
 
-The four files hold timm 1.0.31's pretrained configurations, torchvision 0.28.0's weights
+The first four files hold timm 1.0.31's pretrained configurations, torchvision 0.28.0's weights
 metadata, mmpretrain 1.2.0's configurations (test pipeline and preprocessor of each model of its
 index) and the addresses and hashes of keras.applications of Keras 3.15.1. No licence is stated
-by the last three for single checkpoints, so that column is empty for them.
+by the last three for single checkpoints, so that column is empty for them. The fifth is the table
+of validation results in timm's repository (`results/`, commit aa4b5850).
 """
 
 import csv
@@ -118,6 +120,11 @@ KERAS = {
     "NASNetLarge": "nasnet_large",
     "NASNetMobile": "nasnet_mobile",
     **{f"EfficientNetB{n}": f"efficientnet_b{n}" for n in range(8)},
+    "InceptionV3": "inception_v3",
+    **{
+        f"ConvNeXt{n}": f"convnext_{n.lower()}"
+        for n in ("Tiny", "Small", "Base", "Large", "XLarge")
+    },
 }
 
 
@@ -145,7 +152,13 @@ def row(source, model, size, stats, interpolation, crop_pct, mode="crop", classe
     }
 
 
-def timm(path, mib):
+def timm_top1(path):
+    """Return {(checkpoint, size): accuracy} of timm's table of results."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return {(r["model"], int(r["img_size"])): float(r["top1"]) for r in csv.DictReader(file)}
+
+
+def timm(path, mib, top1):
     for name, c in json.loads(Path(path).read_text()).items():
         model = by_rules(c["architecture"], TIMM)
         if model is None or not c.get("hf_hub_id") or not c["num_classes"]:
@@ -172,6 +185,7 @@ def timm(path, mib):
             f"timm/{name}", model, c["input_size"][1], (c["mean"], c["std"]), c["interpolation"],
             c["crop_pct"], mode, c["num_classes"], license=c.get("license"),
             mib=mib.get(model) if c["num_classes"] == 1000 else None,
+            top1=top1.get((name, c["input_size"][1])),
         )  # fmt: skip
 
 
@@ -264,14 +278,18 @@ def keras(path, mib):
 
 
 def main():
-    timm_file, tv_file, mm_file, keras_file = sys.argv[1:5]
+    timm_file, tv_file, mm_file, keras_file, results = sys.argv[1:6]
     figures = list(csv.DictReader(FIGURES.open()))
     KNOWN.update(f["name"] for f in figures)
     mib = {
         f["name"]: round((int(f["parameters"]) + int(f["bn_statistics"])) * 4 / 2**20)
         for f in figures
     }
-    rows = [*timm(timm_file, mib), *torchvision(tv_file), *mmpretrain(mm_file, mib)]
+    rows = [
+        *timm(timm_file, mib, timm_top1(results)),
+        *torchvision(tv_file),
+        *mmpretrain(mm_file, mib),
+    ]
     rows += keras(keras_file, mib)
     rows.sort(key=lambda r: (r["model"], r["source"]))
     with OUT.open("w", newline="", encoding="utf-8") as file:

@@ -6,12 +6,14 @@ Keras 3.15.1; see the README of the parity table for how to install them beside 
 
 import importlib.util
 import re
-from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+import keras
 import torch
+from keras.src.applications.nasnet import NASNet
+from parity_modules import Keras, Torch, Transformers
 
 ODD = (225, 193)
 
@@ -94,69 +96,9 @@ DEFORM = (
 LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
 
 
-class Torch:
-    """A reference that is a torch module: its tensors by name, logits, gradients, training."""
-
-    def __init__(self, module):
-        self.module = module
-
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the tensors as the library's own files name them."""
-        return {name: value.detach().numpy() for name, value in self._state().items()}
-
-    def _state(self):
-        return self.module.state_dict()
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        scores = self.module(images.permute(0, 3, 1, 2))
-        scores = getattr(scores, "logits", scores)
-        return scores[0] if isinstance(scores, tuple) else scores
-
-    def strict(self, tensors: dict[str, np.ndarray]) -> None:
-        """Load tensors as the library does, refusing missing and unknown names."""
-        state = OrderedDict(
-            (name, torch.from_numpy(np.array(value))) for name, value in tensors.items()
-        )
-        # the version of a layout, which torchvision's MnasNet asks for; .pth files hold it
-        state._metadata = self.module.state_dict()._metadata
-        self._load(state)
-
-    def _load(self, state):
-        self.module.load_state_dict(state, strict=True)
-
-
-class Transformers(Torch):
-    """transformers names tensors in its files other than in its modules."""
-
-    def _state(self):
-        revert = importlib.import_module("transformers.core_model_loading").revert_weight_conversion
-        return revert(self.module, self.module.state_dict())
-
-    def _load(self, state):
-        import tempfile
-
-        from safetensors.torch import save_file
-
-        with tempfile.TemporaryDirectory() as folder:
-            self.module.config.save_pretrained(folder)
-            save_file(state, f"{folder}/model.safetensors", metadata={"format": "pt"})
-            again, about = type(self.module).from_pretrained(folder, output_loading_info=True)
-        wrong = about["missing_keys"] or about["unexpected_keys"] or about["mismatched_keys"]
-        if wrong:
-            raise RuntimeError(f"transformers does not load the file: {about}")
-        self.module.load_state_dict(again.state_dict())
-
-
 def make(case: Case, size: tuple[int, int]):
-    """Build a reference with dropout and stochastic depth off, and one momentum everywhere."""
-    reference = MAKERS[case.dialect](case.reference, size)
-    for module in reference.module.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 0.1
-        for name in ("p", "drop_prob", "drop_rate", "drop"):
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, 0.0)
-    return reference
+    """Build a reference, dropout and stochastic depth off, one momentum everywhere, in float64."""
+    return MAKERS[case.dialect](case.reference, size)
 
 
 def _timm(name: str, size):
@@ -166,16 +108,21 @@ def _timm(name: str, size):
 
 
 def _torchvision(name: str, size):
-    options = {"aux_logits": True, "init_weights": False, "transform_input": False}
-    options = options if name in ("googlenet", "inception_v3") else {}
+    name, options = TORCHVISION.get(name, (name, {}))
+    if name == "inception_v3" and min(size) < 299:  # its training head needs that
+        options = options | {"aux_logits": False}
     models = importlib.import_module("torchvision.models")
     return Torch(models.get_model(name, weights=None, **options))
 
 
 def _mmpretrain(name: str, size):
-    get_model = importlib.import_module("mmpretrain").get_model
-    changes = {"backbone": {"img_size": size}} if name.startswith(("vit", "deit")) else {}
-    return Torch(get_model(name, pretrained=False, **changes))
+    library = importlib.import_module("mmpretrain")
+    if name in MMPRETRAIN_NEW:  # no published configuration
+        config = importlib.import_module("mmengine").Config
+        return Torch(library.get_model(config({"model": MMPRETRAIN_NEW[name]})))
+    name, changes = MMPRETRAIN.get(name, (name, {}))
+    changes = {"backbone": {"img_size": size}} if name.startswith(("vit", "deit")) else changes
+    return Torch(library.get_model(name, pretrained=False, **changes))
 
 
 def _hf(name: str, size):
@@ -184,6 +131,12 @@ def _hf(name: str, size):
     kind = "ForImageClassification" + ("WithTeacher" if family == "DeiT" else "")
     config = getattr(library, f"{family}Config")(num_labels=1000, image_size=size, **options)
     return Transformers(getattr(library, family + kind)(config))
+
+
+def _keras(name: str, size):
+    network, about, options = KERAS[name]
+    same = {"weights": None, "classes": 1000, "classifier_activation": None}
+    return Keras(partial(network, input_shape=(*size, 3), **same, **options), **about)
 
 
 def _narrow(width: int) -> dict:
@@ -196,7 +149,41 @@ def _narrow(width: int) -> dict:
     }
 
 
-MAKERS = {"timm": _timm, "torchvision": _torchvision, "mmpretrain": _mmpretrain, "hf": _hf}
+MAKERS = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "mmpretrain": _mmpretrain,
+    "hf": _hf,
+    "keras": _keras,
+}
+# networks that the libraries build by an argument, under no name of their own
+AUX = {"aux_logits": True, "init_weights": False, "transform_input": False}
+TORCHVISION = {
+    "googlenet": ("googlenet", AUX),
+    "inception_v3": ("inception_v3", AUX),
+    "mobilenet_v2 width_mult=0.5": ("mobilenet_v2", {"width_mult": 0.5}),
+}
+MMPRETRAIN = {
+    "mobilenet-v2 widen_factor=0.5": (
+        "mobilenet-v2_8xb32_in1k",
+        {"backbone": {"widen_factor": 0.5}},
+    ),
+    "shufflenet-v1 groups=8": (
+        "shufflenet-v1-1x_16xb64_in1k",
+        {"backbone": {"groups": 8}, "head": {"in_channels": 1536}},
+    ),
+    "shufflenet-v2 widen_factor=0.5": (
+        "shufflenet-v2-1x_16xb64_in1k",
+        {"backbone": {"widen_factor": 0.5}},
+    ),
+}
+MMPRETRAIN_NEW = {
+    "AlexNet": {
+        "type": "ImageClassifier",
+        "backbone": {"type": "AlexNet", "num_classes": 1000},
+        "head": {"type": "ClsHead"},
+    },
+}
 BASIC = {"embedding_size": 64, "hidden_sizes": [64, 128, 256, 512], "layer_type": "basic"}
 HF = {
     "resnet-18": ("ResNet", BASIC | {"depths": [2, 2, 2, 2]}),
@@ -227,10 +214,47 @@ HF = {
     "convnext-small": ("ConvNext", {"depths": [3, 3, 27, 3]}),
 }
 
+# why a reference has one member of a family only; families of one row need no word
+ALONE = {
+    ("alexnet", "torchvision"): "the network of 2012 is published nowhere else",
+    ("alexnet", "mmpretrain"): "the network of 2012 is published nowhere else",
+    ("nasnet", "timm"): "it has no NASNet-A Mobile",
+}
+# keras.applications: network, what its images are, options
+APPLICATIONS = keras.applications
+DIVIDES = {"factor": 255.0}  # it divides grey levels itself
+BGR = {"reverse": True}
+BARE = {"include_preprocessing": False}
+CELLS = {"skip_reduction": False, "default_size": 224}
+KERAS = {
+    "MobileNet": (APPLICATIONS.MobileNet, {}, {}),
+    "MobileNetV2": (APPLICATIONS.MobileNetV2, {}, {}),
+    "MobileNetV2 alpha=0.5": (APPLICATIONS.MobileNetV2, {}, {"alpha": 0.5}),
+    "MobileNetV3Small": (APPLICATIONS.MobileNetV3Small, {}, BARE),
+    "MobileNetV3Large": (APPLICATIONS.MobileNetV3Large, {}, BARE),
+    "EfficientNetB0": (APPLICATIONS.EfficientNetB0, DIVIDES, {}),
+    "EfficientNetB1": (APPLICATIONS.EfficientNetB1, DIVIDES, {}),
+    "ResNet50": (APPLICATIONS.ResNet50, BGR, {}),
+    "ResNet101": (APPLICATIONS.ResNet101, BGR, {}),
+    "InceptionV3": (APPLICATIONS.InceptionV3, {}, {}),
+    "ConvNeXtTiny": (APPLICATIONS.ConvNeXtTiny, {}, BARE),
+    "ConvNeXtSmall": (APPLICATIONS.ConvNeXtSmall, {}, BARE),
+    "VGG16": (APPLICATIONS.VGG16, BGR, {}),
+    "VGG19": (APPLICATIONS.VGG19, BGR, {}),
+    # the public function refuses torch, on which the network runs
+    "NASNetMobile": (
+        NASNet,
+        {},
+        {"penultimate_filters": 1056, "num_blocks": 4, "stem_block_filters": 32, **CELLS},
+    ),
+    "NASNetLarge": (APPLICATIONS.NASNetLarge, {}, {}),
+}
+
 FIXED = "the reference takes its native size only"
 SHIFT = "the reference shrinks windows and tables to the map, kcv pads the map"
 CORNER = "the reference pads what does not fill a patch, kcv and the others cut it off"
 EVEN = "the reference fixes TensorFlow's padding for even sizes"
+FLAT = "the reference's classifier is as large as its map"
 TABLE = (
     (
         ("squeezenet1_0", "torchvision", "squeezenet1_0"),
@@ -238,14 +262,19 @@ TABLE = (
         ("shufflenet_v2_050", "torchvision", "shufflenet_v2_x0_5"),
         ("shufflenet_v2_100", "torchvision", "shufflenet_v2_x1_0"),
         ("shufflenet_v2_100", "mmpretrain", "shufflenet-v2-1x_16xb64_in1k"),
+        ("shufflenet_v2_050", "mmpretrain", "shufflenet-v2 widen_factor=0.5"),
         ("shufflenet_v1_g3", "mmpretrain", "shufflenet-v1-1x_16xb64_in1k"),
+        ("shufflenet_v1_g8", "mmpretrain", "shufflenet-v1 groups=8"),
         ("mobilenet_v1", "timm", "mobilenetv1_100"),
         ("mobilenet_v1", "hf", "mobilenet_v1"),
         ("mobilenet_v2_050", "timm", "mobilenetv2_050"),
         ("mobilenet_v2", "timm", "mobilenetv2_100"),
         ("mobilenet_v2", "torchvision", "mobilenet_v2"),
+        ("mobilenet_v2_050", "torchvision", "mobilenet_v2 width_mult=0.5"),
         ("mobilenet_v2", "mmpretrain", "mobilenet-v2_8xb32_in1k"),
+        ("mobilenet_v2_050", "mmpretrain", "mobilenet-v2 widen_factor=0.5"),
         ("mobilenet_v2", "hf", "mobilenet_v2"),
+        ("mobilenet_v2_050", "hf", "mobilenet_v2_0.5"),
         ("mobilenet_v3_small", "torchvision", "mobilenet_v3_small"),
         ("mobilenet_v3_large", "torchvision", "mobilenet_v3_large"),
         ("mobilenet_v3_small", "timm", "mobilenetv3_small_100"),
@@ -268,6 +297,13 @@ TABLE = (
         ("efficientnet_b1", "mmpretrain", "efficientnet-b1_3rdparty_8xb32_in1k"),
         ("efficientnet_b0", "hf", "efficientnet-b0", EVEN),
         ("efficientnet_b1", "hf", "efficientnet-b1", EVEN),
+        ("mobilenet_v1", "keras", "MobileNet", EVEN),
+        ("mobilenet_v2", "keras", "MobileNetV2"),
+        ("mobilenet_v2_050", "keras", "MobileNetV2 alpha=0.5"),
+        ("mobilenet_v3_small", "keras", "MobileNetV3Small"),
+        ("mobilenet_v3_large", "keras", "MobileNetV3Large"),
+        ("efficientnet_b0", "keras", "EfficientNetB0"),
+        ("efficientnet_b1", "keras", "EfficientNetB1"),
     ),
     (
         ("resnet18", "torchvision", "resnet18"),
@@ -288,6 +324,9 @@ TABLE = (
         ("inception_v3", "torchvision", "inception_v3"),
         ("inception_v3", "timm", "inception_v3"),
         ("inception_v3", "mmpretrain", "inception-v3_3rdparty_8xb32_in1k"),
+        ("resnet50", "keras", "ResNet50"),
+        ("resnet101", "keras", "ResNet101"),
+        ("inception_v3", "keras", "InceptionV3"),
     ),
     (
         ("vit_tiny_16", "timm", "vit_tiny_patch16_224"),
@@ -314,9 +353,12 @@ TABLE = (
         ("swin_small", "mmpretrain", "swin-small_16xb64_in1k", CORNER),
         ("swin_tiny", "hf", "swin-tiny", CORNER),
         ("swin_small", "hf", "swin-small", CORNER),
+        ("convnext_tiny", "keras", "ConvNeXtTiny"),
+        ("convnext_small", "keras", "ConvNeXtSmall"),
     ),
     (
         ("alexnet", "torchvision", "alexnet"),
+        ("alexnet", "mmpretrain", "AlexNet", FIXED),
         ("vgg11", "torchvision", "vgg11"),
         ("vgg11_bn", "torchvision", "vgg11_bn"),
         ("vgg11", "timm", "vgg11"),
@@ -325,6 +367,10 @@ TABLE = (
         ("vgg11_bn", "mmpretrain", "vgg11bn_8xb32_in1k", FIXED),
         ("vit_base_32", "torchvision", "vit_b_32", FIXED),
         ("vit_base_16", "torchvision", "vit_b_16", FIXED),
+        ("vgg16", "keras", "VGG16", FLAT),
+        ("vgg19", "keras", "VGG19", FLAT),
         ("nasnet_large", "timm", "nasnetalarge"),
+        ("nasnet_mobile", "keras", "NASNetMobile"),
+        ("nasnet_large", "keras", "NASNetLarge"),
     ),
 )

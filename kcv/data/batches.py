@@ -49,6 +49,7 @@ class Batches(torch.utils.data.DataLoader):
         repeats: how often a training image comes in a row, likewise.
         sizes: ``(height, width)`` of the training images of an epoch, a function of its number,
             none larger than ``image_size``; see ``kcv.data.sampling.Growing``.
+        mode, interpolation: see ``kcv.data.resize_image``.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class Batches(torch.utils.data.DataLoader):
         sampling: str = "shuffled",
         repeats: int = 1,
         sizes: Callable[[int], tuple[int, int]] | None = None,
+        mode: str = "crop",
+        interpolation: str = "bilinear",
     ):
         training = part == "train"
         self.source, self.part, self.workers = source, part, workers
@@ -73,7 +76,15 @@ class Batches(torch.utils.data.DataLoader):
         self.skipped = Skipped() if skipped is None else skipped
         self._order = Order(source.labels, seed if training else None, sampling, repeats)
         self._samples = Samples(
-            source, image_size, crop_pct, seed, tuple(operations), training, sizes
+            source,
+            image_size,
+            crop_pct,
+            seed,
+            tuple(operations),
+            training,
+            sizes,
+            mode,
+            interpolation,
         )
         # Three channels at most; batches of one leave the rest untouched.
         self._bytes = batch_size * image_size[0] * image_size[1] * 3

@@ -29,6 +29,7 @@ class Data:
         image_size: ``(height, width)`` of the images in all batches.
         channels: 1 (grey) or 3 (RGB).
         crop_pct: share that the centre crop of evaluation keeps; see ``kcv.data.resize_image``.
+        mode, interpolation: how images are resized for evaluation, likewise.
         was_split: that kcv made the test part, of a folder or arrays given as one whole.
         skipped: ``{"path": ..., "reason": ...}`` of each unreadable file met so far.
     """
@@ -51,7 +52,10 @@ class Data:
         sampling: str = "shuffled",
         repeats: int = 1,
         sizes: Callable[[int], tuple[int, int]] | None = None,
+        mode: str = "crop",
+        interpolation: str = "bilinear",
     ):
+        self.mode, self.interpolation = mode, interpolation
         self.spec, self.class_names = spec, class_names
         self.image_size, self.channels, self.crop_pct = image_size, channels, crop_pct
         self.was_split, self.skipped = was_split, Skipped()
@@ -70,7 +74,11 @@ class Data:
     @property
     def resize(self) -> dict:
         """Arguments of ``kcv.data.resize_image`` for evaluation."""
-        return {"mode": "crop", "crop_pct": self.crop_pct, "interpolation": "bilinear"}
+        return {
+            "mode": self.mode,
+            "crop_pct": self.crop_pct,
+            "interpolation": self.interpolation,
+        }
 
     @property
     def num_classes(self) -> int:
@@ -144,7 +152,7 @@ class Data:
             batch_size=self._batch_size,
             seed=self._seed,
             operations=self._operations if part == "train" else (),
-            crop_pct=self.crop_pct,
+            **self.resize,
             workers=self._workers,
             skipped=self.skipped,
             **(self._training if part == "train" else {}),

@@ -31,6 +31,7 @@ class Samples(torch.utils.data.Dataset):
         operations: random changes.
         training: that an unreadable image is replaced with another one.
         sizes: ``(height, width)`` in an epoch; None for ``size`` in all of them.
+        mode, interpolation: see ``kcv.data.resize_image``.
     """
 
     def __init__(
@@ -42,8 +43,15 @@ class Samples(torch.utils.data.Dataset):
         operations: tuple[Operation, ...],
         training: bool,
         sizes: Callable[[int], Size] | None = None,
+        mode: str = "crop",
+        interpolation: str = "bilinear",
     ):
-        self.source, self.size, self.crop_pct, self.seed = source, size, crop_pct, seed
+        self.source, self.size, self.seed = source, size, seed
+        self.how: dict[str, Any] = {
+            "mode": mode,
+            "crop_pct": crop_pct,
+            "interpolation": interpolation,
+        }
         self.operations, self.attempts = operations, MAX_ATTEMPTS if training else 1
         self.sizes = sizes if training else None
 
@@ -92,9 +100,9 @@ class Samples(torch.utils.data.Dataset):
         return self._resize(image, self.size)
 
     def _resize(self, image: np.ndarray, size: Size) -> np.ndarray:
-        if image.shape[:2] == size and self.crop_pct == 1:
+        if image.shape[:2] == size and self.how["crop_pct"] == 1:
             return image
-        return resize_image(image, size, crop_pct=self.crop_pct)
+        return resize_image(image, size, **self.how)
 
     def _sample(
         self,

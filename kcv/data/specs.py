@@ -2,7 +2,8 @@
 
 import difflib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from kcv.data.arrays import Arrays
 from kcv.data.augment import Operation
 from kcv.data.dataset import Data
 from kcv.data.found import SMALL_SIZE, Found
+from kcv.data.images import resize_image
 from kcv.data.sampling import Growing
 from kcv.data.sources import ArraySource, FileSource, Source
 
@@ -47,6 +49,7 @@ def load(
     sampling: str = "shuffled",
     repeats: int = 1,
     growing: tuple[int, int] | None = None,
+    resize: Mapping[str, Any] | None = None,
 ) -> Data:
     """Load a data set in parts for training, validation and test.
 
@@ -87,6 +90,9 @@ def load(
         repeats: how often a training image comes in a row, with other random changes.
         growing: ``(first, epochs)``: training images are squares that grow from ``first`` to
             ``image_size`` over so many epochs (``kcv.data.sampling.Growing``).
+        resize: how evaluation brings images to their size: ``mode``, ``crop_pct`` and
+            ``interpolation`` of ``kcv.data.resize_image``. What is left out is ``"crop"``, 0.875
+            for photographs over 64 pixels and 1 for all else, and ``"bilinear"``.
 
     Returns:
         The data. Nothing but the list of files is read before it is used.
@@ -106,13 +112,14 @@ def load(
     if found.faults:
         raise ValueError(found.faults[0])
     size = size or found.image_size
+    crop_pct = PHOTO_CROP if found.photos and min(size) > SMALL_SIZE else 1.0
     return Data(
         spec if isinstance(spec, str) else "arrays",
         found.class_names,
         in_parts(found, val_fraction, seed),
         image_size=size,
         channels=channels or found.channels,
-        crop_pct=PHOTO_CROP if found.photos and min(size) > SMALL_SIZE else 1.0,
+        **{"crop_pct": crop_pct, **_checked(resize or {})},
         batch_size=batch_size,
         seed=seed,
         operations=augmentations.build(augment, size),
@@ -130,6 +137,16 @@ def _pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
     if len(pair) != 2 or any(not isinstance(edge, int) or edge < 1 for edge in pair):
         raise ValueError(f"load needs image_size >= 1 or (height, width). Received: {image_size=}")
     return pair
+
+
+def _checked(resize: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return arguments of ``resize_image``; it refuses wrong ones, here before any work."""
+    known = ("mode", "crop_pct", "interpolation")
+    unknown = [name for name in resize if name not in known]
+    if unknown:
+        raise ValueError(f"load needs resize to hold {', '.join(known)}. Received: {resize!r}")
+    resize_image(np.zeros((1, 1, 1), np.uint8), 1, **resize)
+    return resize
 
 
 def _check(

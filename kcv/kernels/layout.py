@@ -6,11 +6,12 @@ if TORCH:
     import torch
 
 
-def lay_out(kernel, depthwise: bool = False) -> None:
+def lay_out(kernel, depthwise: bool = False, empty: bool = False) -> None:
     """Store a convolution kernel in torch's memory order; its Keras shape does not change.
 
     Keras re-lays every kernel out at every call and its gradient in every backward pass: a quarter
     of a ResNet-18 training step. `assign` keeps the order, so this is done once, in `build`.
+    Of an `empty` kernel, which is yet to be assigned, no numbers are moved.
     """
     if not TORCH or kernel._value is None:
         return
@@ -18,7 +19,10 @@ def lay_out(kernel, depthwise: bool = False) -> None:
     if depthwise:
         value.data = value.data.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
     else:
-        stored = value.data.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+        stored = value.data.permute(3, 2, 0, 1)
+        if empty:
+            stored = torch.empty_like(stored, memory_format=torch.channels_last)
+        stored = stored.contiguous(memory_format=torch.channels_last)
         value.data = stored.permute(2, 3, 1, 0)
 
 

@@ -3,7 +3,7 @@
 import keras
 
 from kcv import kernels
-from kcv.layers.init import HE, fresh
+from kcv.layers.init import HE, Postponable, fresh, is_postponed
 from kcv.layers.norm import BatchNorm
 
 Padding = int | str | tuple[int, int]
@@ -47,7 +47,7 @@ def _window_shape(layer, shape, width):
 
 
 @keras.saving.register_keras_serializable("kcv")
-class Conv2D(keras.layers.Conv2D):
+class Conv2D(Postponable, keras.layers.Conv2D):
     """2D convolution that takes an integer padding, as PyTorch does.
 
     `(B, H, W, C) -> (B, H', W', filters)`, channels-last. Weights, their names and shapes are those
@@ -71,7 +71,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def build(self, input_shape):
         super().build(input_shape)
-        kernels.lay_out(self._kernel)
+        kernels.lay_out(self._kernel, empty=is_postponed())
 
     def call(self, inputs):
         bias = self.bias.value if self.use_bias else None
@@ -89,7 +89,7 @@ class Conv2D(keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable("kcv")
-class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
+class DepthwiseConv2D(Postponable, keras.layers.DepthwiseConv2D):
     """Depthwise 2D convolution with integer padding: one small filter for each channel.
 
     `(B, H, W, C) -> (B, H', W', C * depth_multiplier)`. It is a grouped convolution with as many

@@ -3,10 +3,11 @@
 import keras
 
 from kcv import kernels
+from kcv.layers.init import Postponable
 
 
 @keras.saving.register_keras_serializable("kcv")
-class Linear(keras.layers.Dense):
+class Linear(Postponable, keras.layers.Dense):
     """`keras.layers.Dense` with product and bias in one torch call: `(..., in) -> (..., units)`.
 
     Weights, names, arguments and errors are those of Keras' layer.

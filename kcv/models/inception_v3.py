@@ -26,27 +26,29 @@ from kcv.layers.inception import AuxiliaryLogits, inception_branch, scaled_conv
 
 INIT = keras.initializers.TruncatedNormal(stddev=0.1, seed=0)
 AUX_INIT = keras.initializers.TruncatedNormal(stddev=0.01, seed=0)
+POOL = partial(AvgPool2D, 3, 1, 1)
 
 
 def _side_by_side(*branches):
     return keras.layers.Concatenate()(branches)
 
 
-def mixed(x, pooled: int, conv=conv_norm):
+def mixed(x, pooled: int, conv=conv_norm, pool=POOL):
     """5x5 and two 3x3 (figure 5 of the paper): `(B, H, W, C) -> (B, H, W, 224 + pooled)`.
 
-    `conv` is `conv_norm` with the network's settings, here and in the other blocks.
+    `conv` is `conv_norm` with the network's settings, `pool` makes the average pooling of a map of
+    the same size, here and in the other blocks.
     """
     branch = partial(inception_branch, conv=conv)
     return _side_by_side(
         branch(x, (64, 1)),
         branch(x, (48, 1), (64, 5)),
         branch(x, (64, 1), (96, 3), (96, 3)),
-        branch(AvgPool2D(3, 1, 1)(x), (pooled, 1)),
+        branch(pool()(x), (pooled, 1)),
     )
 
 
-def mixed_factorised(x, inner: int, conv=conv_norm):
+def mixed_factorised(x, inner: int, conv=conv_norm, pool=POOL):
     """7x7 as 1x7 and 7x1, once and twice (figure 6): `(B, H, W, C) -> (B, H, W, 768)`."""
     branch, row, column = partial(inception_branch, conv=conv), (1, 7), (7, 1)
     twice = (inner, column), (inner, row), (inner, column), (192, row)
@@ -54,11 +56,11 @@ def mixed_factorised(x, inner: int, conv=conv_norm):
         branch(x, (192, 1)),
         branch(x, (inner, 1), (inner, row), (192, column)),
         branch(x, (inner, 1), *twice),
-        branch(AvgPool2D(3, 1, 1)(x), (192, 1)),
+        branch(pool()(x), (192, 1)),
     )
 
 
-def mixed_wide(x, conv=conv_norm):
+def mixed_wide(x, conv=conv_norm, pool=POOL):
     """1x3 beside 3x1, before the classifier (figure 7): `(B, H, W, C) -> (B, H, W, 2048)`."""
     branch = partial(inception_branch, conv=conv)
 
@@ -69,7 +71,7 @@ def mixed_wide(x, conv=conv_norm):
         branch(x, (320, 1)),
         *spread(branch(x, (384, 1))),
         *spread(branch(x, (448, 1), (384, 3))),
-        branch(AvgPool2D(3, 1, 1)(x), (192, 1)),
+        branch(pool()(x), (192, 1)),
     )
 
 
@@ -125,6 +127,8 @@ def inception_v3(
     dropout: float = 0.5,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-3,
+    bn_scale: bool = True,
+    count_pad: bool = True,
     name: str = "inception_v3",
 ) -> Model:
     """Build Inception v3: images `(B, H, W, channels)` to logits `(B, num_classes)`.
@@ -142,22 +146,26 @@ def inception_v3(
             logits_aux1]`. There is none on a feature map (`num_classes=None`).
         dropout: rate before the main classifier.
         bn_momentum, bn_epsilon: of the batch normalisations.
+        bn_scale: whether they learn a factor; keras.applications' do not.
+        count_pad: whether the average poolings of the branches count the zeros around the map;
+            Google's release and keras.applications do not.
     """
-    norm = partial(BatchNorm, bn_momentum, bn_epsilon)
+    norm = partial(BatchNorm, bn_momentum, bn_epsilon, scale=bn_scale)
+    pool = partial(POOL, count_pad=count_pad)
     conv = partial(scaled_conv, factor=width, norm=norm, init=INIT)
     image, x = image_input(image_size, channels, normalize)
     heads = []
     x = _stem(x, fewer_halvings(stem), conv)
     for pooled in (32, 64, 64):
-        x = mixed(x, pooled, conv)
+        x = mixed(x, pooled, conv, pool)
     x = reduce_first(tap(x, "stage3"), conv)
     for inner in (128, 160, 160, 192):
-        x = mixed_factorised(x, inner, conv)
+        x = mixed_factorised(x, inner, conv, pool)
     x = tap(x, "stage4")
     if aux and num_classes is not None:
         heads.append(auxiliary(x, num_classes, conv))
     x = reduce_second(x, conv)
-    x = tap(mixed_wide(mixed_wide(x, conv), conv), "stage5")
+    x = tap(mixed_wide(mixed_wide(x, conv, pool), conv, pool), "stage5")
     x = classify(tap(x, "features"), num_classes, dropout, INIT)
     return Model(image, [x, *heads] if heads else x, name=name)
 

@@ -56,17 +56,20 @@ def read_stored(folder: Path, recipe, data, changes: dict) -> Recipe:
     return stored
 
 
-def resolve(recipe, data, setting: str, changes: dict) -> tuple[Recipe, Data]:
-    """Return the recipe with every field decided, and its data."""
+def resolve(
+    recipe, data, setting: str, changes: dict, folder: Path | None = None
+) -> tuple[Recipe, Data]:
+    """Return the recipe with every field decided, and its data; `folder` is of a resumed run."""
     named = isinstance(recipe, str)
     draft = get(recipe, "short" if setting == "auto" else setting) if named else recipe
     if isinstance(data, str):
         changes = {**changes, "data": data}
     draft = draft.changed(**changes)
-    loaded = load(draft, data)
+    resize = _resizing(draft, folder)
+    loaded = load(draft, data, resize)
     if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
         draft = get(recipe, "published").changed(**changes)
-        loaded = load(draft, data)
+        loaded = load(draft, data, resize)
     if loaded.multi_label:
         raise ValueError(
             "A recipe trains on one class per image. Received: data with several labels. "
@@ -81,7 +84,18 @@ def resolve(recipe, data, setting: str, changes: dict) -> tuple[Recipe, Data]:
     ), loaded
 
 
-def load(recipe: Recipe, data=None) -> Data:
+def _resizing(recipe: Recipe, folder: Path | None) -> dict | None:
+    """Return how evaluation resizes images, where a resumed run or pretrained weights say it."""
+    if folder is not None:
+        return _noted(folder).get("resize")
+    if not recipe.weights:
+        return None
+    seen = weights.checkpoints.locate(recipe.weights).preprocessing
+    return None if seen is None else seen.resize
+
+
+def load(recipe: Recipe, data=None, resize: dict | None = None) -> Data:
+    """Load the data of a recipe; `resize` as `kcv.data.load` takes it."""
     given = recipe.data if data is None or isinstance(data, str) else data
     return load_data(
         given,
@@ -95,6 +109,7 @@ def load(recipe: Recipe, data=None) -> Data:
         sampling=recipe.sampling,
         repeats=recipe.repeats,
         growing=(recipe.start_size, recipe.epochs) if recipe.start_size else None,
+        resize=resize,
     )
 
 
@@ -148,7 +163,11 @@ def _statistics(data: Data) -> dict:
 
 def read_arguments(folder: Path) -> dict | None:
     """Return what a run's network was built of; runs of earlier versions do not say it."""
-    found = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("arguments")
+    found = _noted(folder).get("arguments")
     if found is None:
         return None
     return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+
+
+def _noted(folder: Path) -> dict:
+    return json.loads((folder / "model.json").read_text(encoding="utf-8"))

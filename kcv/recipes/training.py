@@ -69,7 +69,7 @@ def train(
     folder = settings.find_resumed(recipe, out, resume)
     if folder is not None:
         recipe, changes, data = settings.read_stored(folder, recipe, data, changes), {}, data
-    recipe, loaded = settings.resolve(recipe, data, setting, changes)
+    recipe, loaded = settings.resolve(recipe, data, setting, changes, folder)
     path = folder or settings.make_folder(recipe, out)
     _prepare(recipe)
     model = settings.build(recipe, loaded, settings.read_arguments(folder) if folder else None)
@@ -234,7 +234,7 @@ def evaluate(run, data=None, *, split: str = "test", batch_size: int = 128) -> d
         channels=about["channels"],
         **({"data": data} if isinstance(data, str) else {}),
     )
-    loaded = settings.load(recipe, data)
+    loaded = settings.load(recipe, data, about.get("resize"))
     if list(loaded.class_names) != about["class_names"]:
         raise ValueError(
             f"The data must have the classes of the run, {_few(about['class_names'])}. "
@@ -260,8 +260,9 @@ def finetune(name: str, weights, data=None, *, freeze: str | bool = "", out=None
         weights: a published checkpoint, a file or a run folder, as `kcv.weights` takes them.
         data: what `kcv.data.load` takes.
         freeze: what stays as it is, see `kcv.weights.freeze`; True for all but the head.
-        out, **changes: as in `train`; the learning rate is a tenth of the recipe's unless given,
-            the image size that of the weights.
+        out, **changes: as in `train`; the learning rate is a tenth of the recipe's unless given.
+            Image size, normalisation, interpolation, crop fraction and channels are those of the
+            weights, and go into the run's model.json for `evaluate` and `predict`.
 
     Raises:
         ValueError: if the weights belong to another network.
@@ -278,7 +279,8 @@ def finetune(name: str, weights, data=None, *, freeze: str | bool = "", out=None
         size = checkpoint.preprocessing.image_size
         own |= {"image_size": size if isinstance(size, int) else max(size)}
         if own["image_size"] > settings.SMALL_IMAGE:
-            own |= {"augment": "crop+flip", "workers": 2}
+            quality = checkpoint.preprocessing.interpolation
+            own |= {"augment": f"crop(0.08,1.0,{quality})+flip", "workers": 2}
     frozen = "features" if freeze is True else freeze or ""
     recipe = recipe.changed(weights=str(weights), freeze=frozen, **{**own, **changes})
     return train(recipe, data, out=out)

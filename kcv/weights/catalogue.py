@@ -5,7 +5,8 @@ keras.applications (Keras 3.15.1), read from their own metadata. Columns: `sourc
 takes), `model` (kcv's name), `place` (address; empty for the Hugging Face hub), `hash` (where the
 file name does not hold it), `size` (pixels), `mean` and `std` (of channels in 0..1), `crop_pct`,
 `crop_mode`, `classes`, `license` and `top1` (ImageNet, percent; empty where the source does not
-say), `mib` (of the file; torchvision's own figure, else 4 bytes a number).
+say; timm's from its own table of results, at `size`), `mib` (of the file; torchvision's own figure,
+else 4 bytes a number).
 """
 
 import csv

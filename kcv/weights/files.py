@@ -174,9 +174,14 @@ def _short(place: str, file: h5py.File) -> str:
     """
     words = place.removeprefix("model_weights/").removesuffix(":0").split("/")
     if "vars" not in words:
-        return "/".join(words[-2:])
+        # a variable without a name is called so, with a number that counts through the session
+        return re.sub(r"(layer_scale/)[Vv]ariable(_\d+)?$", r"\1gamma", "/".join(words[-2:]))
     name = file[place].parent.attrs.get("name")
-    variables = VARIABLES.get(re.sub(r"_\d+$", "", words[-3])) if len(words) == 4 else None
-    if name is None or variables is None:
+    inside = words[-4:-3] == ["layers"]  # of the model, or of a model in it
+    kind = re.sub(r"_\d+$", "", words[-3])
+    if name is None or not inside or kind not in VARIABLES:
         return place
+    variables = VARIABLES[kind]
+    if kind == "batch_normalization":  # one without a factor has three
+        variables = variables[-len(file[place].parent) :]
     return f"{name}/{variables[int(words[-1])]}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kcv.layers.init import draw, postponed
 from kcv.weights import checkpoints, files, names
 from kcv.weights.preprocessing import Preprocessing
 
@@ -55,12 +56,16 @@ def build(name: str, source: str | os.PathLike, changes: dict[str, Any], make, t
     needs = _needs(checkpoint, name)
     own = checkpoint.arguments or {}
     arguments = {**own, **needs, **_looks(checkpoint, changes), **changes}
-    model = make(**arguments)
-    if checkpoint.classes is None and "num_classes" not in changes:
-        classes = _classes(model, tensors, checkpoint.dialect)
-        if classes is not None:
-            model = make(**{**arguments, "num_classes": classes})
-    _report(names.load(model, tensors, checkpoint.dialect, needs), source)
+    with postponed():
+        model = make(**arguments)
+        if checkpoint.classes is None and "num_classes" not in changes:
+            classes = _classes(model, tensors, checkpoint.dialect)
+            if classes is not None:
+                model = make(**{**arguments, "num_classes": classes})
+    report = names.load(model, tensors, checkpoint.dialect, needs)
+    for name in report.new:
+        draw(model.get_layer(name))
+    _report(report, source)
     model.preprocessing = _seen(checkpoint.preprocessing, model)
     return model
 
@@ -98,7 +103,12 @@ def _needs(checkpoint: checkpoints.Checkpoint, name: str) -> dict[str, Any]:
     """Return the arguments without which the weights compute something else."""
     if checkpoint.arguments is None:
         return {**names.numerics(name, checkpoint.origin), **_window(checkpoint.origin)}
-    return {k: v for k, v in checkpoint.arguments.items() if k.endswith(("epsilon", "padding"))}
+    decided = names.numerics(name, checkpoint.origin)
+    return {
+        k: v
+        for k, v in checkpoint.arguments.items()
+        if k in decided or k.endswith(("epsilon", "padding"))
+    }
 
 
 def _window(origin: str) -> dict[str, int]:
@@ -147,8 +157,8 @@ def _looks(checkpoint: checkpoints.Checkpoint, changes: dict[str, Any]) -> dict[
         channels = changes.get("channels", len(seen.mean))
         found |= {"image_size": seen.image_size, "channels": channels}
         noted = checkpoint.arguments or {}
-        same = noted.get("channels") == channels and "normalize" in noted
-        found["normalize"] = noted["normalize"] if same else seen.normalize(channels)
+        given = noted.get("normalize") if noted.get("channels") == channels else None
+        found["normalize"] = given or seen.normalize(channels)
     return found
 
 
@@ -158,9 +168,9 @@ def _classes(model, tensors: files.Tensors, dialect: str) -> int | None:
     ours = model.arguments["num_classes"]
     found = {
         tensors[name].shape[axis]
-        for name, array in names.dump(model, dialect).items()
-        if name in tensors and array.ndim and tensors[name].ndim == array.ndim
-        if array.shape[axis] == ours != tensors[name].shape[axis]
+        for name, shape in names.shapes(model, dialect).items()
+        if name in tensors and shape and tensors[name].ndim == len(shape)
+        if shape[axis] == ours != tensors[name].shape[axis]
     }
     return found.pop() if len(found) == 1 else None
 
@@ -192,7 +202,8 @@ def _from_run(checkpoint: checkpoints.Checkpoint, changes: dict[str, Any], make,
     own = checkpoint.arguments
     if own is None:  # a run that noted its recipe only
         own = {**_looks(checkpoint, {}), **_recipe(Path(checkpoint.origin))}
-    twin = make(**own)
+    with postponed():
+        twin = make(**own)
     try:
         with warnings.catch_warnings(action="error", category=UserWarning):
             twin.load_weights(checkpoint.path)  # Keras only warns of some layers that are missing

@@ -76,9 +76,8 @@ def is_reachable(url: str) -> bool:
     def probe():
         try:
             with socket.create_connection(address, timeout=seconds) as connection:
-                if parts.scheme == "https":
-                    _greet(connection)
-            greeted.append(True)
+                if parts.scheme != "https" or _greets(connection):
+                    greeted.append(True)
         except OSError:
             pass
 
@@ -88,11 +87,25 @@ def is_reachable(url: str) -> bool:
     return bool(greeted)
 
 
-def _greet(connection: socket.socket) -> None:
-    """Begin a TLS session; who the server is, the download itself checks."""
+def _greets(connection: socket.socket) -> bool:
+    """Begin a TLS session; who the server is, the download itself checks.
+
+    In memory, as `wrap_socket` leaves its socket open where the server has hung up already.
+    """
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.wrap_socket(connection).close()
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context.wrap_bio(received, to_send)
+    while True:
+        try:
+            session.do_handshake()
+            return True
+        except ssl.SSLWantReadError:
+            connection.sendall(to_send.read())
+        answer = connection.recv(2**14)
+        if not answer:
+            return False
+        received.write(answer)
 
 
 def _timeout() -> float:

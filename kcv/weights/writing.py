@@ -49,7 +49,7 @@ def save(model, path: str | os.PathLike, format: str = "timm") -> Path:
         if suffix == ".safetensors":
             save_file(_torch(tensors), aside, {"format": "pt", "kcv": _note(model, format)})
         elif suffix == ".h5":
-            _write_h5(tensors, aside)
+            _write_h5(model, tensors, aside)
         else:
             torch.save(_state_dict(tensors, format), aside)
         os.replace(aside, path)
@@ -83,11 +83,11 @@ def _state_dict(tensors: dict[str, np.ndarray], format: str):
     return {"state_dict": state} if format == "mmpretrain" else state
 
 
-def _write_h5(tensors: dict[str, np.ndarray], path: Path) -> None:
+def _write_h5(model, tensors: dict[str, np.ndarray], path: Path) -> None:
     """Write `layer/variable` arrays as `Model.load_weights(path, by_name=True)` reads them."""
     layers: dict[str, list[str]] = {}
     for name in tensors:
-        layers.setdefault(name.partition("/")[0], []).append(name)
+        layers.setdefault(names.outer_layer(model, name.partition("/")[0]), []).append(name)
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [layer.encode() for layer in layers]
         file.attrs["backend"] = b"tensorflow"

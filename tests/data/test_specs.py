@@ -1,6 +1,7 @@
 """``kcv.data.load``."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -174,3 +175,24 @@ def test_arrays_with_several_classes_are_loaded():
     assert data.multi_label
     assert data.num_classes == 2
     assert next(iter(data.val))[1].shape[1] == 2
+
+
+def test_resizing_for_evaluation_is_chosen(flowers):
+    how = {"mode": "squash", "interpolation": "nearest"}
+    data = kcv.data.load(f"folder:{flowers}", image_size=8, resize=how)
+    assert data.resize == {**how, "crop_pct": 1.0}
+    image = data.val.source[0][0]
+    expected = np.asarray(Image.fromarray(image).resize((8, 8), Image.Resampling.NEAREST))
+    np.testing.assert_array_equal(data.val.images([0])[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("resize", "text"),
+    [
+        ({"size": 3}, "resize to hold mode, crop_pct, interpolation. Received: {'size': 3}"),
+        ({"mode": "pad"}, "needs mode='crop' or mode='squash'. Received: mode='pad'"),
+    ],
+)
+def test_wrong_resizing_is_refused(resize, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        kcv.data.load("digits", resize=resize)

@@ -1,8 +1,12 @@
 """The cache, mirrors, and a network that is not there."""
 
+import contextlib
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -65,6 +69,46 @@ def test_a_server_that_says_nothing_costs_no_more_than_said(home, silent, monkey
     began = time.monotonic()
     assert not places.is_reachable(silent)
     assert time.monotonic() - began < 0.5
+
+
+def answer_once(listener, answer):
+    """Serve one connection in a thread."""
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            answer(connection)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_server_that_hangs_up_or_speaks_no_tls_is_not_reachable(home, words):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = answer_once(listener, lambda connection: connection.sendall(words))
+        assert not places.is_reachable(f"https://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl for a certificate")
+def test_a_server_that_greets_is_reachable_whoever_it_is(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("KCV_TIMEOUT", "20")
+    files = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
+    making = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=a", *files]
+    subprocess.run(making, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    def greet(connection):
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = answer_once(listener, greet)
+        assert places.is_reachable(f"https://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
 
 
 def test_a_server_that_is_not_there_is_not_reachable(home):

@@ -16,14 +16,27 @@ from kcv.weights.names.families import (
     check,
     family_of,
     names_of,
+    numbered,
     numerics,
+    outer_layer,
     unused,
 )
 from kcv.weights.names.table import Pair
 
 log = logging.getLogger("kcv")
 
-__all__ = ["DIALECTS", "FAMILIES", "Report", "check", "dump", "family_of", "load", "numerics"]
+__all__ = [
+    "DIALECTS",
+    "FAMILIES",
+    "Report",
+    "check",
+    "dump",
+    "family_of",
+    "load",
+    "numerics",
+    "outer_layer",
+    "shapes",
+]
 
 
 class Report(NamedTuple):
@@ -56,6 +69,7 @@ def load(model, tensors: dict[str, np.ndarray], dialect: str, needed=None) -> Re
             named), or the network was built with other numerics.
     """
     check(model, needed or {})
+    tensors = numbered(tensors, dialect)
     wanted = names_of(model, dialect).pairs
     new = _new_heads(wanted, tensors)
     spare = unused(model, dialect, tensors)
@@ -103,6 +117,15 @@ def dump(model, dialect: str) -> dict[str, np.ndarray]:
             arrays[id(variable)] = np.asarray(variable.numpy())
         answer[one.name] = np.ascontiguousarray(one.leave(arrays[id(variable)]))
     return answer | found.made
+
+
+def shapes(model, dialect: str) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a network under a dialect's names.
+
+    Raises:
+        ValueError: if the dialect is unknown or has no such network.
+    """
+    return {one.name: one.shape() for one in names_of(model, dialect).pairs}
 
 
 def _new_heads(wanted: list[Pair], tensors) -> list[str]:

@@ -3,17 +3,17 @@
 
 def parts(a):
     """Yield (part, place) in the order in which kcv makes the layers of a network."""
-    yield "stem", {}
+    yield "stem", {"model": a["model"]}
     # timm writes the MLPs of its own rows, smaller than the paper's, as 1x1 convolutions
     kind = "block_pointwise" if a["width"] < 96 else "block"
     for stage, depth in enumerate(a["depths"]):
-        place = {"stage": stage, "before": stage - 1}
+        place = {"stage": stage, "before": stage - 1, "model": a["model"]}
         place |= {"blocks": 2 * stage + 1, "merge": 2 * stage}
         if stage:
             yield "merge", {**place, "block": 0}
         for block in range(depth):
             yield kind, {**place, "block": block}
-    yield "head", {"last": len(a["depths"]) - 1}
+    yield "head", {"last": len(a["depths"]) - 1, "model": a["model"]}
 
 
 TIMM = {
@@ -60,6 +60,26 @@ HF = {
     "block_pointwise": _HF,
     "head": "layer_norm convnext.layernorm, linear@logits classifier",
 }
-TABLES = {"timm": TIMM, "torchvision": TORCHVISION, "mmpretrain": MMPRETRAIN, "hf": HF}
+KERAS = {
+    "stem": "conv {model}_stem_conv, layer_norm {model}_stem_layernorm",
+    "at": "{model}_stage_{stage}_block_{block}",
+    "merge": "layer_norm {model}_downsampling_layernorm_{before}, "
+    "conv {model}_downsampling_conv_{before}",
+    "block": "depthwise_grouped {at}_depthwise_conv, layer_norm {at}_layernorm, "
+    "linear {at}_pointwise_conv_1, linear {at}_pointwise_conv_2, scale {at}_layer_scale",
+    "head": "layer_norm {model}_head_layernorm, linear@logits {model}_head_dense",
+}
+TABLES = {
+    "timm": TIMM,
+    "torchvision": TORCHVISION,
+    "mmpretrain": MMPRETRAIN,
+    "hf": HF,
+    "keras": KERAS,
+}
+# layers that stand inside of another one there, and its name
+KERAS_INSIDE = {
+    r"(.*_stem)_(?:conv|layernorm)": r"\1",
+    r"(.*_downsampling)_(?:conv|layernorm)_(\d)": r"\1_block_\2",
+}
 # transformers' last normalisation alone has another epsilon
 NUMERICS = {"hf/.*": {"head_epsilon": 1e-12}, ".*": {"head_epsilon": None}}

@@ -27,9 +27,11 @@ FAMILIES = (
     "vgg",
     "vit",
 )
+AUTOMATIC = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?(?=/)")
 # counters, index tables, and keras.applications' preprocessing (kcv's goes by `normalize`)
 UNUSED = re.compile(
-    r"num_batches_tracked$|relative_position_index$|attn_mask$|^normalization(_\d+)?/"
+    r"num_batches_tracked$|relative_position_index$|attn_mask$|"
+    r"^(\w+_prestem_)?normalization(_\d+)?/"
 )
 
 
@@ -129,6 +131,36 @@ def rows_of(model, dialect: str) -> list[Row]:
             f"kcv knows no such {arguments['family']} of {dialect}: its table has no row for "
             f"{error}. Received: {model.name}."
         ) from None
+
+
+def numbered(tensors: dict[str, Any], dialect: str) -> dict[str, Any]:
+    """Return a checkpoint's tensors, automatic names of Keras counting from the first.
+
+    Keras counts through a session: what was built second there begins at `conv2d_94`.
+    """
+    if dialect != "keras":
+        return tensors
+    found = {match[0]: match for match in map(AUTOMATIC.match, tensors) if match}
+    counted: dict[str, int] = {}
+    renamed = {}
+    for layer in sorted(found, key=lambda name: int(found[name][2] or 0)):
+        kind = found[layer][1]
+        count = counted[kind] = counted.get(kind, -1) + 1
+        renamed[layer] = f"{kind}_{count}" if count else kind
+    return {
+        renamed.get(layer, layer) + "/" + variable: value
+        for (layer, _, variable), value in ((n.partition("/"), v) for n, v in tensors.items())
+    }
+
+
+def outer_layer(model, layer: str) -> str:
+    """Return the layer of keras.applications' model that a layer stands in, or itself."""
+    inside = getattr(table_of(arguments_of(model)["family"]), "KERAS_INSIDE", {})
+    for pattern, outer in inside.items():
+        match = re.fullmatch(pattern, layer)
+        if match:
+            return match.expand(outer)
+    return layer
 
 
 def names_of(model, dialect: str) -> Names:

@@ -5,18 +5,30 @@ FIRST, SECOND, THIRD = ("5b", "5c", "5d"), ("6b", "6c", "6d", "6e"), ("7b", "7c"
 
 def parts(a):
     """Yield (part, place) in the order in which kcv makes the layers of a network."""
-    yield "stem", {}
+    first = 0
+    for part, block in _blocks(a):
+        yield part, {"block": block, **_numbers(first)}
+        first += KERAS.get(part, "").count("conv ")
+
+
+def _blocks(a):
+    yield "stem", ""
     for block in FIRST:
-        yield "mixed", {"block": block}
-    yield "reduce_first", {"block": "6a"}
+        yield "mixed", block
+    yield "reduce_first", "6a"
     for block in SECOND:
-        yield "mixed_factorised", {"block": block}
+        yield "mixed_factorised", block
     if a["aux"]:
-        yield "aux", {}
-    yield "reduce_second", {"block": "7a"}
+        yield "aux", ""
+    yield "reduce_second", "7a"
     for block in THIRD:
-        yield "mixed_wide", {"block": block}
-    yield "head", {}
+        yield "mixed_wide", block
+    yield "head", ""
+
+
+def _numbers(first: int) -> dict[str, str]:
+    """Return the ends of Keras's automatic names: `n0` of the first of a part, and so on."""
+    return {f"n{i}": f"_{first + i}" if first + i else "" for i in range(10)}
 
 
 def _convs(at: str, *names: str) -> str:
@@ -71,6 +83,30 @@ def _under(prefix: str, table: dict) -> dict:
     } | {"at": prefix + table["at"]}
 
 
-TABLES = {"timm": TIMM, "torchvision": TIMM, "mmpretrain": _under("backbone.", TIMM)}
+def _automatic(count: int) -> str:
+    """Return the rows of convolutions that keras.applications left to number themselves."""
+    row = "conv conv2d{{n{0}}}, norm batch_normalization{{n{0}}}"
+    return ", ".join(row.format(n) for n in range(count))
+
+
+KERAS = {
+    "stem": _automatic(5),
+    "mixed": _automatic(7),
+    "reduce_first": _automatic(4),
+    "mixed_factorised": _automatic(10),
+    "reduce_second": _automatic(6),
+    "mixed_wide": _automatic(9),
+    "head": "linear@logits predictions",
+}
+TABLES = {
+    "timm": TIMM,
+    "torchvision": TIMM,
+    "mmpretrain": _under("backbone.", TIMM),
+    "keras": KERAS,
+}
 TABLES["mmpretrain"]["head"] = "linear@logits backbone.fc"
 UNUSED = ("AuxLogits.", "backbone.AuxLogits.")
+NUMERICS = {
+    "keras/.*": {"bn_scale": False, "count_pad": False},
+    ".*": {"bn_scale": True, "count_pad": True},
+}

@@ -82,6 +82,11 @@ def _flat_map(x, layer):
     return x.reshape(*_map_shape(layer), x.shape[1]).transpose(3, 2, 0, 1)
 
 
+def _reverse_colours(x):
+    """Turn a first kernel from red-green-blue to blue-green-red, or back."""
+    return x[:, :, ::-1] if x.shape[2] == 3 else x
+
+
 def _from_unfold(x):
     """Reorder 2x2 squares in the last axis: (channel, row, column) to (column, row, channel)."""
     return x.reshape(*x.shape[:-1], -1, 2, 2).swapaxes(-1, -3).reshape(x.shape)
@@ -98,7 +103,9 @@ DEPTH = Layout(_depth_enter, _depth_leave)
 FLAT = Layout(_flat_enter, _flat_leave)
 FLAT_CONV = Layout(_flat_enter, _flat_map)
 POINT = Layout(lambda x, _: x[:, :, 0, 0].T, lambda x, _: x.T[:, :, None, None])
+SWAP_LAST = _axes(0, 1, 3, 2)
 CELL = Layout(lambda x, _: x[0, 0], lambda x, _: x[None, None])
+BGR = Layout(lambda x, _: _reverse_colours(x), lambda x, _: _reverse_colours(x))
 COLUMN = Layout(lambda x, _: x[:, 0, 0], lambda x, _: x[:, None, None])
 UNFOLD = Layout(lambda x, _: _from_unfold(x), lambda x, _: _to_unfold(x))
 UNFOLD_SWAP = Layout(lambda x, _: _from_unfold(x).T, lambda x, _: _to_unfold(x.T))
@@ -187,6 +194,12 @@ KERAS = {
     "norm": Kind(("BatchNorm",), _keras(*_NORM, *_MOVING)),
     "layer_norm": Kind(("LayerNormalization",), _keras(*_NORM)),
     "scale": Kind(("LayerScale",), _keras(("gamma", "gamma"))),
+    # its images are blue-green-red there
+    "conv_bgr": Kind(CONV, (Slot("kernel", "/kernel", BGR), Slot("bias", "/bias", SAME))),
+    # a grouped convolution there
+    "depthwise_grouped": Kind(
+        DEPTHWISE, (Slot("kernel", "/kernel", SWAP_LAST), Slot("bias", "/bias", SAME))
+    ),
     # two layers here, one there
     "depthwise_half": Kind(DEPTHWISE, _keras(("kernel", "depthwise_kernel"))),
     "pointwise_half": Kind(CONV, _keras(("kernel", "pointwise_kernel"))),

@@ -64,7 +64,7 @@ HF = {
 KERAS_SHORTCUT = "conv {at}_0_conv, norm {at}_0_bn"
 KERAS = {
     "at": "conv{after}_block{unit}",
-    "stem": "conv conv1_conv, norm conv1_bn",
+    "stem": "conv_bgr conv1_conv, norm conv1_bn",
     "bottleneck": "conv {at}_1_conv, norm {at}_1_bn, conv {at}_2_conv, norm {at}_2_bn, "
     "conv {at}_3_conv, norm {at}_3_bn",
     "project": KERAS_SHORTCUT,

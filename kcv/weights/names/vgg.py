@@ -8,30 +8,35 @@ def parts(a):
         for block in range(1, depth + 1):
             place = {"index": index, "next": index + 1, "unit": unit}
             place |= {"stage": stage, "block": block}
-            yield ("conv_norm" if a["batch_norm"] else "conv"), place
+            plain = "conv" if index else "first"
+            yield ("conv_norm" if a["batch_norm"] else plain), place
             index, unit = index + (3 if a["batch_norm"] else 2), unit + 1
         index, unit = index + 1, unit + 1  # the pooling counts too
     yield "head", {}
 
 
 TORCHVISION = {
+    "first": "conv features.{index}",
     "conv": "conv features.{index}",
     "conv_norm": "conv features.{index}, norm features.{next}",
     "head": "flat classifier.0, linear classifier.3, linear@logits classifier.6",
 }
 TIMM = {
+    "first": TORCHVISION["first"],
     "conv": TORCHVISION["conv"],
     "conv_norm": TORCHVISION["conv_norm"],
     "head": "flat_conv pre_logits.fc1, pointwise pre_logits.fc2, linear@logits head.fc",
 }
 MMPRETRAIN = {
     "at": "backbone.features.{unit}",
+    "first": "conv {at}.conv",
     "conv": "conv {at}.conv",
     "conv_norm": "conv {at}.conv, norm {at}.bn",
     "head": "flat backbone.classifier.0, linear backbone.classifier.3, "
     "linear@logits backbone.classifier.6",
 }
 KERAS = {
+    "first": "conv_bgr block1_conv1",
     "conv": "conv block{stage}_conv{block}",
     "head": "linear fc1, linear fc2, linear@logits predictions",
 }

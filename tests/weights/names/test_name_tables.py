@@ -1,6 +1,7 @@
 """The tables: names as the references publish them, and every family there and back."""
 
 import importlib
+import re
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ PUBLISHED = {
     ("inception_v3", "timm"): "Mixed_6e.branch7x7dbl_5.bn.bias fc.weight "
     "Mixed_7c.branch3x3dbl_3b.conv.weight",
     ("inception_v3", "mmpretrain"): "backbone.Mixed_7a.branch7x7x3_4.conv.weight backbone.fc.bias",
+    ("inception_v3", "keras"): "conv2d/kernel conv2d_93/kernel batch_normalization/beta "
+    "batch_normalization_93/moving_variance predictions/kernel",
     ("squeezenet1_1", "torchvision"): "features.12.expand3x3.weight classifier.1.bias",
     ("resnet18", "torchvision"): "layer4.1.bn2.num_batches_tracked layer2.0.downsample.0.weight",
     ("resnet50d", "timm"): "conv1.6.weight layer1.0.downsample.1.weight layer2.0.downsample.2.bias",
@@ -94,6 +97,10 @@ PUBLISHED = {
     "backbone.stages.3.0.pointwise_conv2.bias",
     ("convnext_tiny", "hf"): "convnext.embeddings.patch_embeddings.weight "
     "convnext.encoder.stages.3.layers.0.layer_scale_parameter convnext.layernorm.bias",
+    ("convnext_tiny", "keras"): "convnext_tiny_stem_layernorm/gamma "
+    "convnext_tiny_downsampling_conv_2/kernel convnext_tiny_downsampling_layernorm_0/beta "
+    "convnext_tiny_stage_0_block_0_depthwise_conv/kernel "
+    "convnext_tiny_stage_3_block_0_layer_scale/gamma convnext_tiny_head_dense/bias",
     ("nasnet_large", "timm"): "cell_stem_1.path_2.conv.weight cell_0.final_path_bn.bias "
     "reduction_cell_1.comb_iter_2_right.separable_2.pointwise_conv2d.weight last_linear.weight",
 }
@@ -106,6 +113,23 @@ def test_names_are_the_published_ones_and_come_back(small, checkpoint, name, dia
     names.load(small(name), tensors, dialect)
     back = names.dump(small(name), dialect)
     assert all(np.array_equal(back[key], tensors[key]) for key in tensors)
+
+
+def test_automatic_names_of_keras_count_from_the_first(small, checkpoint):
+    """The second Inception v3 of a session begins at 94; only the order counts."""
+    tensors = checkpoint("inception_v3", "keras")
+    later = {
+        re.sub(
+            r"^(conv2d|batch_normalization)(?:_(\d+))?/",
+            lambda match: f"{match[1]}_{int(match[2] or 0) + 94}/",
+            name,
+        ): value
+        for name, value in tensors.items()
+    }
+    assert "conv2d_187/kernel" in later
+    names.load(small("inception_v3"), later, "keras")
+    back = names.dump(small("inception_v3"), "keras")
+    assert all(np.array_equal(back[name], tensors[name]) for name in tensors)
 
 
 def test_every_table_has_its_published_names_here():
