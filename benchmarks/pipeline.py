@@ -106,7 +106,8 @@ def contenders(folder: Path, names: list[str], part: str) -> dict[str, Epoch]:
 
 def _decode(paths: list[str]) -> None:
     for path in paths:
-        decode.decode(Path(path).read_bytes())
+        content = Path(path).read_bytes()
+        decode.decode(content, decode.header_of(content))
 
 
 def measure(made: dict[str, Epoch], images: int, rounds: int) -> dict[str, dict[str, float]]:

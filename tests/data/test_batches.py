@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kcv.data import Batches, ImageError, draws, load
+from kcv.data import Batches, ImageError, augment, draws, load
 from kcv.data.augment import HorizontalFlip, RandomResizedCrop, RandomShift
 from kcv.data.sampling import Growing
 from kcv.data.sources import ArraySource, FileSource, Subset
@@ -336,6 +336,18 @@ def test_a_large_photo_is_reduced_while_decoded_and_cut_at_the_same_place(tmp_pa
     assert len(seen) == 12
     difference = abs(reduced.astype(int) - full)
     assert 0 < difference.mean() < 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("text", ["crop", "crop(0.08,1,fast)", "crop+flip", "crop+flip+vflip"])
+def test_an_image_does_not_depend_on_its_place_in_the_batch(tmp_path, text, channels):
+    photo(tmp_path / "a.jpg", (120, 90))
+    source = FileSource(str(tmp_path), ["a.jpg"] * 8, np.zeros(8, np.int64), channels)
+    samples = train(source, (32, 24), operations=augment.build(text, (32, 24))).dataset
+    first = np.concatenate([samples.fill([(0, index)]).images for index in range(8)])
+    memory = np.full(12 * 32 * 24 * 3, 77, np.uint8)
+    second = samples.fill([(0, index) for index in (0, *range(8))], memory).images
+    np.testing.assert_array_equal(second[1:], first)
 
 
 def test_images_grow_from_epoch_to_epoch(flowers):
