@@ -47,6 +47,15 @@ class HorizontalFlip:
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return _mirrored(image) if rng.random() < self.rate else image
 
+    def change(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """As a call, but the image may be written into."""
+        cv2: Any = opencv()
+        if cv2 is None or image.shape[2] != 3 or not image.flags.c_contiguous:
+            return self(image, rng)
+        if rng.random() < self.rate:
+            cv2.flip(image, 1, dst=image)
+        return image
+
 
 @dataclass(frozen=True)
 class VerticalFlip:
@@ -132,11 +141,25 @@ class RandomResizedCrop:
 
     def reduction(self, rectangle: Rectangle) -> int:
         """Return by how much a JPEG file may be reduced while it is decoded."""
-        return reduction(rectangle, self.size)
+        return reduction(rectangle, self.size, self.interpolation)
 
-    def cut(self, image: np.ndarray, rectangle: Rectangle, reduced: int = 1) -> np.ndarray:
-        """Return the rectangle of the full image, of which ``image`` may be a reduced one."""
-        return resample(image, rectangle, self.size, self.interpolation, reduced)
+    @property
+    def coarse(self) -> bool:
+        """Whether a JPEG file may be decoded with coarse colours."""
+        return self.interpolation == "fast"
+
+    def cut(
+        self,
+        image: np.ndarray,
+        rectangle: Rectangle,
+        reduced: int = 1,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the rectangle of the full image, of which ``image`` may be a reduced one.
+
+        ``out`` is an array for the result, where that saves a copy (``kcv.data.resampling``).
+        """
+        return resample(image, rectangle, self.size, self.interpolation, reduced, out)
 
     def _largest(self, height: int, width: int) -> Rectangle:
         w = min(width, max(1, round(height * self.ratio[1])))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import BytesIO
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -40,8 +40,28 @@ _UPRIGHT = {
 }
 _LYING = tuple(_UPRIGHT[orientation] for orientation in (5, 6, 7, 8))
 
+# A larger file is no usual photograph, and may be larger than the memory.
+_LARGEST_FILE = 256 * 2**20
+
 ImageLike = str | os.PathLike | bytes | np.ndarray | Image.Image
-Chooser = Callable[[int, int], int]
+
+
+class Wanted(NamedTuple):
+    """What is needed of a JPEG file; other files are read whole.
+
+    Attributes:
+        reduction: 1, 2, 4 or 8, by which both edges are divided (rounded up).
+        rows: the upper rows of the full image that are looked at, of which those below may be
+            missing; None for all.
+        coarse: see ``kcv.data.decode.decode``.
+    """
+
+    reduction: int = 1
+    rows: int | None = None
+    coarse: bool = False
+
+
+Chooser = Callable[[int, int], Wanted]
 _CHOOSER: ContextVar[Chooser | None] = ContextVar("chooser", default=None)
 
 
@@ -90,7 +110,7 @@ def problem(path: str | os.PathLike) -> str | None:
     Decodes the whole file, JPEG at an eighth of its size: faster than reading it.
     """
     try:
-        with reduced(lambda height, width: 8):
+        with reduced(lambda height, width: Wanted(8)):
             _read(path, channels=3)
     except ImageError as error:
         return error.reason
@@ -105,8 +125,7 @@ def reduced(choose: Chooser) -> Iterator[None]:
     photograph does not know where the source has its files: hence a setting and not an argument.
 
     Args:
-        choose: is given ``(height, width)`` of the upright image before it is decoded, and returns
-            1, 2, 4 or 8, by which both edges are divided (rounded up).
+        choose: is given ``(height, width)`` of the upright image before it is decoded.
     """
     token = _CHOOSER.set(choose)
     try:
@@ -187,9 +206,11 @@ def _to_array(picture: Image.Image) -> np.ndarray:
 
 def _read(image: ImageLike, channels: int) -> np.ndarray:
     name = _describe(image)
-    if isinstance(image, str | os.PathLike | bytes):
-        content = image if isinstance(image, bytes) else _jpeg_content(image)
-        pixels = _fast(content, channels)
+    if isinstance(image, str | os.PathLike):
+        # Read at once, and once, whoever decodes it.
+        image = _content(image) or image
+    if isinstance(image, bytes):
+        pixels = _fast(image, channels)
         if pixels is not None:
             return pixels
     try:
@@ -210,26 +231,25 @@ def _read(image: ImageLike, channels: int) -> np.ndarray:
         raise ImageError(name, f"is truncated or damaged ({_one_line(error)})") from error
 
 
-def _jpeg_content(path: str | os.PathLike) -> bytes | None:
-    """Return the content of a JPEG file; None of everything else."""
-    if decode.decoder() is None:
-        return None
+def _content(path: str | os.PathLike) -> bytes | None:
+    """Return the content of a file; None where it cannot be had, or is too much."""
     try:
         with open(path, "rb", buffering=0) as file:
-            head = file.read(len(decode.SIGNATURE))
-            return head + file.read() if head == decode.SIGNATURE else None
+            few = os.fstat(file.fileno()).st_size <= _LARGEST_FILE
+            return file.read() if few else None
     # Missing, forbidden or a folder: said in words by _open.
     except (OSError, MemoryError):
         return None
 
 
-def _fast(content: bytes | None, channels: int) -> np.ndarray | None:
+def _fast(content: bytes, channels: int) -> np.ndarray | None:
     """Decode a usual JPEG; None where Pillow has to look at it."""
-    size = None if content is None else decode.size_of(content)
-    if content is None or size is None or math.prod(size) > MAX_PIXELS:
+    header = decode.header_of(content)
+    if header is None or header.height * header.width > MAX_PIXELS:
         return None
     choose = _CHOOSER.get()
-    pixels = decode.decode(content, 1 if choose is None else choose(*size))
+    wanted = Wanted() if choose is None else choose(header.height, header.width)
+    pixels = decode.decode(content, header, *wanted)
     if pixels is None or channels == 3:
         return pixels
     return _to_array(Image.fromarray(pixels).convert("L"))
@@ -242,7 +262,7 @@ def _reduce(picture: Image.Image) -> None:
         return
     width, height = picture.size
     lying = _turn(picture) in _LYING
-    fraction = choose(*((width, height) if lying else (height, width)))
+    fraction = choose(*((width, height) if lying else (height, width))).reduction
     picture.draft(None, (max(1, width // fraction), max(1, height // fraction)))
 
 

@@ -10,7 +10,7 @@ import torch
 
 from kcv.data import draws
 from kcv.data.augment import Operation
-from kcv.data.images import ImageError, reduced, resize_image
+from kcv.data.images import ImageError, Wanted, reduced, resize_image
 from kcv.data.pool import LETHAL, Filled, Key
 from kcv.data.sources import Source
 
@@ -77,13 +77,16 @@ class Samples(torch.utils.data.Dataset):
         unreadable: list[tuple[int, str]] = []
         size = self.sizes(keys[0][0]) if self.sizes else self.size
         operations = sized(self.operations, size)
-        images, labels = np.empty(0, np.uint8), []
+        images, labels, streams = np.empty(0, np.uint8), [], draws.Streams(self.seed)
         try:
             for row, key in enumerate(keys):
-                image, label = self._sample(key, size, operations, unreadable, avoid)
+                # The first image says how many channels there are.
+                out = images[row] if row else None
+                image, label = self._sample(key, size, operations, unreadable, avoid, streams, out)
                 if row == 0:
                     images = _room((len(keys), *image.shape), memory)
-                images[row] = image
+                if image is not out:
+                    images[row] = image
                 labels.append(label)
         # Raised by Batches: on its way out of a loader process it would become a page of text.
         except ImageError:
@@ -111,21 +114,26 @@ class Samples(torch.utils.data.Dataset):
         operations: tuple[Operation, ...],
         unreadable: list[tuple[int, str]],
         avoid: frozenset[int],
+        streams: draws.Streams,
+        out: np.ndarray | None,
     ) -> tuple[np.ndarray, Any]:
+        """Make an image, perhaps in ``out``, and its label."""
         epoch, index, *repeat = key
-        fresh = partial(draws.generator, self.seed, epoch, index, draws.AUGMENT, *repeat)
+        fresh = partial(streams.at, epoch, index, draws.AUGMENT, *repeat)
         crop = Crop(operations[0], fresh) if operations and _cuts(operations[0]) else None
         image, label = self._read(epoch, index, unreadable, avoid, crop)
         if not operations:
             return self._resize(image, size), label
         if crop is not None:
-            image, rng, rest = *crop.cut(image), operations[1:]
+            image, rng, rest = *crop.cut(image, out), operations[1:]
         else:
             rng, rest = fresh(), operations
             if not getattr(operations[0], "resizes", False):
                 image = self._resize(image, size)
         for operation in rest:
-            image = operation(image, rng)
+            # In the batch itself, a change needs no second image.
+            change = getattr(operation, "change", operation) if image is out else operation
+            image = change(image, rng)
         if image.shape[:2] != size:
             raise ValueError(
                 f"The operations of augment need to give images of size {size}. "
@@ -174,25 +182,29 @@ class Crop:
         self._operation, self._fresh = operation, fresh
         self._full: Size | None = None
 
-    def choose(self, height: int, width: int) -> int:
-        """Return by how much an image of that size may be reduced."""
+    def choose(self, height: int, width: int) -> Wanted:
+        """Return what is needed of an image of that size."""
         self._full, self._rng = (height, width), self._fresh()
         self._rectangle = self._operation.rectangle(height, width, self._rng)
         self._reduction = self._operation.reduction(self._rectangle)
-        return self._reduction
+        bottom = self._rectangle[0] + self._rectangle[2]
+        return Wanted(self._reduction, bottom, getattr(self._operation, "coarse", False))
 
-    def cut(self, image: np.ndarray) -> tuple[np.ndarray, np.random.Generator]:
-        """Return the crop, and the generator for what comes next."""
+    def cut(
+        self, image: np.ndarray, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.random.Generator]:
+        """Return the crop, perhaps in ``out``, and the generator for what comes next."""
         height, width, _ = image.shape
         # Nobody asked, or the source has turned or cut the image after it was read.
-        if self._full is None or (height, width) != self._expected():
+        if self._full is None or not self._is_expected(height, width):
             self.choose(height, width)
             self._reduction = 1
-        return self._operation.cut(image, self._rectangle, self._reduction), self._rng
+        return self._operation.cut(image, self._rectangle, self._reduction, out), self._rng
 
-    def _expected(self) -> Size:
-        height, width = self._full or (0, 0)
-        return -(-height // self._reduction), -(-width // self._reduction)
+    def _is_expected(self, height: int, width: int) -> bool:
+        bottom, (full, full_width) = self._rectangle[0] + self._rectangle[2], self._full or (0, 0)
+        least, most, expected = (-(-edge // self._reduction) for edge in (bottom, full, full_width))
+        return least <= height <= most and width == expected
 
 
 def _cuts(operation: Any) -> bool:

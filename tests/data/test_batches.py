@@ -3,14 +3,16 @@
 import hashlib
 import os
 import signal
+import sys
 
 import keras
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
 
-from kcv.data import Batches, ImageError, draws, load
+from kcv.data import Batches, ImageError, augment, draws, load
 from kcv.data.augment import HorizontalFlip, RandomResizedCrop, RandomShift
 from kcv.data.sampling import Growing
 from kcv.data.sources import ArraySource, FileSource, Subset
@@ -336,6 +338,35 @@ def test_a_large_photo_is_reduced_while_decoded_and_cut_at_the_same_place(tmp_pa
     assert len(seen) == 12
     difference = abs(reduced.astype(int) - full)
     assert 0 < difference.mean() < 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("text", ["crop", "crop(0.08,1,fast)", "crop+flip", "crop+flip+vflip"])
+def test_an_image_does_not_depend_on_its_place_in_the_batch(tmp_path, text, channels):
+    photo(tmp_path / "a.jpg", (120, 90))
+    source = FileSource(str(tmp_path), ["a.jpg"] * 8, np.zeros(8, np.int64), channels)
+    samples = train(source, (32, 24), operations=augment.build(text, (32, 24))).dataset
+    first = np.concatenate([samples.fill([(0, index)]).images for index in range(8)])
+    memory = np.full(12 * 32 * 24 * 3, 77, np.uint8)
+    second = samples.fill([(0, index) for index in (0, *range(8))], memory).images
+    np.testing.assert_array_equal(second[1:], first)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory otherwise")
+def test_the_memory_of_a_loader_process_is_flat_over_ten_epochs(tmp_path):
+    for number in range(8):
+        photo(tmp_path / f"{number}.jpg", (500 + 40 * number, 400))
+    names = [f"{number % 8}.jpg" for number in range(64)]
+    source = FileSource(str(tmp_path), names, np.zeros(64, np.int64), 3)
+    operations = augment.build("crop(0.08,1,fast)+flip+randaugment", (96, 96))
+    batches = train(source, (96, 96), batch_size=16, operations=operations, workers=1)
+    own = []
+    for _ in range(10):
+        assert len(list(batches)) == 4
+        own.append(psutil.Process(batches.processes[0]).memory_full_info().uss / 2**20)
+    # Decoded, one of the photos takes 0.9 MB: a process that kept them would grow by 57 an epoch.
+    assert max(own[3:]) - own[2] < 4
+    batches.close()
 
 
 def test_images_grow_from_epoch_to_epoch(flowers):

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from kcv.data import ImageError, augment, decode, draws, pixels, read_image
-from kcv.data.images import problem, reduced
+from kcv.data.images import Wanted, problem, reduced
 
 pytest.importorskip("simplejpeg")
 
@@ -95,11 +96,11 @@ def test_the_usual_file_is_not_left_to_pillow(monkeypatch):
 
 
 def test_what_may_have_to_be_turned_is_left_to_pillow():
-    assert decode.size_of(FILES["comment"]) == (150, 203)
+    assert decode.header_of(FILES["comment"])[:2] == (150, 203)
     refused = ("turned 1", "xmp", "cmyk", "damaged exif")
-    assert [decode.size_of(FILES[name]) for name in refused] == [None] * 4
-    assert decode.size_of(FILES["comment"][:30]) is None
-    assert decode.size_of(b"\xff\xd8\xff\xdb but no more") is None
+    assert [decode.header_of(FILES[name]) for name in refused] == [None] * 4
+    assert decode.header_of(FILES["comment"][:30]) is None
+    assert decode.header_of(b"\xff\xd8\xff\xdb but no more") is None
 
 
 @pytest.mark.parametrize("fraction", [1, 2, 4, 8])
@@ -109,7 +110,7 @@ def test_a_reduced_file_is_read_as_pillow_reads_it(without, name, fraction):
 
     def choose(height, width):
         asked.append((height, width))
-        return fraction
+        return Wanted(fraction)
 
     def read():
         with reduced(choose):
@@ -122,15 +123,62 @@ def test_a_reduced_file_is_read_as_pillow_reads_it(without, name, fraction):
     assert abs(pixels.astype(int) - expected).max() <= LIMIT
 
 
+@pytest.mark.parametrize("reduction", [1, 2, 4])
+@pytest.mark.parametrize(
+    "name", ["4:4:4:4", "4:4:2:2", "4:4:2:0", "grey", "optimised", "restarts", "quality 5"]
+)
+def test_rows_that_nobody_looks_at_are_left_out_and_change_no_others(name, reduction):
+    full = read_rows(FILES[name], Wanted(reduction))
+    for rows in range(1, 151):
+        part = read_rows(FILES[name], Wanted(reduction, rows))
+        assert len(part) < len(full) or rows > 150 - decode.MARGIN * (reduction + 1)
+        wanted = -(-rows // reduction)
+        np.testing.assert_array_equal(part[:wanted], full[:wanted])
+
+
+def read_rows(content, wanted):
+    with reduced(lambda height, width: wanted):
+        return read_image(content)
+
+
+@pytest.mark.parametrize("name", ["progressive", "bytes behind it", "turned 6", "cmyk"])
+def test_rows_are_left_out_of_usual_files_only(name):
+    part = read_rows(FILES[name], Wanted(1, 20))
+    np.testing.assert_array_equal(part, read_image(FILES[name]))
+
+
+def test_a_file_that_is_cut_off_is_refused_whatever_rows_are_wanted():
+    for kept in (0.3, 0.6, 0.95):
+        content = FILES["4:4:2:0"][: int(kept * len(FILES["4:4:2:0"]))]
+        with pytest.raises(ImageError, match="is truncated or damaged"):
+            read_rows(content, Wanted(1, 10))
+
+
+def test_coarse_colours_are_near_the_others():
+    exact, coarse = (read_rows(FILES["4:4:2:0"], Wanted(coarse=one)) for one in (False, True))
+    difference = abs(coarse.astype(int) - exact)
+    assert 0 < difference.mean() < 4
+    # Repeated colours have the brightness of the interpolated ones.
+    assert abs(coarse.mean(-1) - exact.mean(-1)).mean() < 2
+
+
+def test_a_file_too_large_to_be_read_at_once_is_left_to_pillow(tmp_path, monkeypatch):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(FILES["4:4:2:0"])
+    monkeypatch.setattr("kcv.data.images._LARGEST_FILE", 1000)
+    monkeypatch.setattr(decode, "decode", None)
+    assert read_image(path).shape == (150, 203, 3)
+
+
 def test_other_formats_are_never_reduced():
     file = BytesIO()
     CHINA.save(file, "PNG")
-    with reduced(lambda height, width: 8):
+    with reduced(lambda height, width: Wanted(8)):
         assert read_image(file.getvalue()).shape == (150, 203, 3)
 
 
 def test_the_fraction_is_forgotten_behind_the_block():
-    with pytest.raises(ZeroDivisionError), reduced(lambda height, width: 8):
+    with pytest.raises(ZeroDivisionError), reduced(lambda height, width: Wanted(8)):
         raise ZeroDivisionError
     assert read_image(FILES["grey"]).shape == (150, 203, 3)
 

@@ -45,3 +45,17 @@ def test_the_score_of_a_key_does_not_depend_on_other_keys():
 
 def test_file_names_that_are_not_unicode_have_a_score():
     assert draws.scores(["caf\udce9.png"], 0).dtype == np.uint64
+
+
+def test_a_stream_that_is_used_again_gives_what_a_new_generator_gives():
+    streams = draws.Streams(7)
+    # Leave something in every buffer behind.
+    streams.at(0, 1).random(3), streams.at(0, 1).integers(0, 9, 3, np.uint32)
+    for place in [(0, 1), (3, 5, draws.SUBSTITUTE), (2**40, 9, draws.AUGMENT, 2)]:
+        expected = draws.generator(7, *place)
+        given = streams.at(*place)
+        np.testing.assert_array_equal(given.random(5), expected.random(5))
+        np.testing.assert_array_equal(
+            given.integers(0, 255, 7, np.uint8), expected.integers(0, 255, 7, np.uint8)
+        )
+        assert given.standard_normal() == expected.standard_normal()

@@ -21,6 +21,16 @@ def test_large_images_are_mirrored_like_small_ones(monkeypatch, extra):
         np.testing.assert_array_equal(flipped, image[:, ::-1])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_flip_in_its_own_memory_is_the_same(channels):
+    for index in range(20):
+        image = LARGE[:, :, :channels].copy()
+        expected = HorizontalFlip()(image, draws.generator(0, 0, index)).copy()
+        made = HorizontalFlip().change(image, draws.generator(0, 0, index))
+        np.testing.assert_array_equal(made, expected)
+        assert channels == 1 or made is image
+
+
 def test_a_vertical_flip_mirrors_top_and_bottom_at_its_rate():
     made = [VerticalFlip(0.3)(LARGE, draws.generator(0, 0, i)) for i in range(200)]
     assert 40 < sum((one == LARGE[::-1]).all() for one in made) < 80

@@ -9,9 +9,20 @@ from references import torchvision_or_skip
 from sklearn.datasets import load_sample_image
 
 from kcv import losses
-from kcv.data import colour, draws, operations, policies, timm_policy, views, warps
+from kcv.data import (
+    colour,
+    draws,
+    geometry,
+    holes,
+    operations,
+    policies,
+    timm_policy,
+    views,
+    warps,
+)
 from kcv.data.augmix import BINS, MIXED, AugMix
 from kcv.data.operations import border_of
+from kcv.data.subpolicies import SUBPOLICIES
 
 pytestmark = pytest.mark.slow
 
@@ -144,6 +155,73 @@ def _rounding(name):
     if name in ("rotate", "shear_x", "shear_y"):
         return 255, 1e-2
     return (1, 0.05) if name in ("color", "sharpness", "contrast", "brightness") else (0, 0)
+
+
+@pytest.mark.parametrize("policy", SUBPOLICIES)
+def test_pairs_of_autoaugment_are_those_of_torchvision(transforms, policy):
+    chosen = transforms.AutoAugmentPolicy(policy)
+    theirs = transforms.AutoAugment(chosen)._get_policies(chosen)
+    ours = [
+        tuple((CAMEL[name], rate, step) for name, rate, step in pair)
+        for pair in SUBPOLICIES[policy]
+    ]
+    # Operations without strength have none there.
+    plain = ("AutoContrast", "Equalize", "Invert")
+    expected = [
+        tuple((name, rate, 0 if name in plain else step) for name, rate, step in pair)
+        for pair in theirs
+    ]
+    made = [
+        tuple((name, rate, 0 if name in plain else step) for name, rate, step in pair)
+        for pair in ours
+    ]
+    assert made == expected
+
+
+@pytest.mark.parametrize("shape", [(375, 500), (100, 900)])
+def test_crops_are_drawn_like_those_of_torchvision(transforms, shape):
+    """Mean and spread of place and size over 4,000 draws, within four standard errors."""
+    torch.manual_seed(0)
+    crop = geometry.RandomResizedCrop((224, 224))
+    ours = np.array([crop.rectangle(*shape, draws.generator(0, 0, i)) for i in range(4000)])
+    image = torch.empty(3, *shape, device="meta")
+    get = transforms.RandomResizedCrop.get_params
+    theirs = np.array([get(image, (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(4000)])
+    error = np.sqrt((ours.var(0) + theirs.var(0)) / 4000)
+    assert (abs(ours.mean(0) - theirs.mean(0)) <= 4 * error + 1e-9).all()
+    np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.08, atol=1e-9)
+
+
+def test_holes_are_drawn_like_those_of_torchvision(transforms):
+    """Mean and spread of place and size over 4,000 draws, within four standard errors."""
+    torch.manual_seed(0)
+    black, erase = np.zeros((90, 120, 3), np.uint8), holes.RandomErasing(1.0, scale=(0.02, 0.33))
+    ours = np.array([_hole(erase(black, draws.generator(0, 0, i))) for i in range(4000)])
+    get, image = transforms.RandomErasing.get_params, torch.zeros(3, 90, 120)
+    theirs = np.array([get(image, (0.02, 0.33), (0.3, 1 / 0.3))[:4] for _ in range(4000)])
+    error = np.sqrt((ours.var(0) + theirs.var(0)) / 4000)
+    assert (abs(ours.mean(0) - theirs.mean(0)) <= 4 * error).all()
+    np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.08)
+
+
+def _hole(image):
+    """Return top, left, height and width of what was erased."""
+    rows, columns = (np.flatnonzero(image.any(axis)) for axis in ((1, 2), (0, 2)))
+    return rows[0], columns[0], np.ptp(rows) + 1, np.ptp(columns) + 1
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.85, 1.4])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("brightness", "adjust_brightness"),
+        ("contrast", "adjust_contrast"),
+        ("color", "adjust_saturation"),
+    ],
+)
+def test_jitter_changes_pixels_like_torchvision(transforms, ours, theirs, factor):
+    expected = getattr(transforms.functional, theirs)(PICTURE, factor)
+    assert_equal(operations.apply(CHINA, ours, factor - 1), expected, *_rounding(ours))
 
 
 @pytest.mark.parametrize("increasing", [True, False])

@@ -8,8 +8,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from kcv.data import pixels, read_image
-from kcv.data.images import reduced
-from kcv.data.resampling import QUALITIES, reduction, resample
+from kcv.data.images import Wanted, reduced
+from kcv.data.resampling import QUALITIES, own_code, reduction, resample
 
 CHINA = load_sample_image("china.jpg")
 RECTANGLES = [(0, 0, 427, 640), (30, 50, 300, 350), (100, 100, 90, 130), (7, 3, 400, 120)]
@@ -81,12 +81,53 @@ def test_a_file_is_reduced_only_where_two_pixels_are_left_for_one():
     assert reduction((0, 0, 9000, 9000), (224, 224)) == 8
 
 
+def test_fast_is_content_with_one_pixel_for_one():
+    assert reduction((0, 0, 447, 500), (224, 224), "fast") == 1
+    assert reduction((0, 0, 448, 448), (224, 224), "fast") == 2
+    assert reduction((0, 0, 2000, 1792), (224, 224), "fast") == 8
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_a_crop_that_is_made_in_given_memory_is_the_same(quality):
+    expected = resample(CHINA, RECTANGLES[1], (64, 56), quality)
+    memory = np.zeros((2, 64, 56, 3), np.uint8)
+    made = resample(CHINA, RECTANGLES[1], (64, 56), quality, out=memory[1])
+    np.testing.assert_array_equal(made, expected)
+    assert not memory[0].any()
+    assert (made is memory.base or np.shares_memory(made, memory)) == (
+        quality in ("fast", "bilinear", "bicubic")
+    )
+
+
+@pytest.mark.parametrize("rectangle", [(0, 0, 427, 640), (300, 500, 127, 140), (426, 639, 1, 1)])
+@pytest.mark.parametrize("fraction", [2, 4, 8])
+def test_a_fast_crop_of_a_reduced_image_lies_where_it_should(rectangle, fraction):
+    top, left, height, width = rectangle
+    rows, columns = np.mgrid[: -(-427 // fraction), : -(-640 // fraction)] * fraction
+    places = np.stack([rows % 256, columns % 256, (columns >> 8) * 100], -1).astype(np.uint8)
+    made = resample(places, rectangle, (1, 1), "fast", fraction)
+    assert made.shape == (1, 1, 3)
+    if height == 1:
+        assert made[0, 0].tolist() == [places[-1, -1, 0], places[-1, -1, 1], places[-1, -1, 2]]
+
+
+def test_opencv_is_given_back_as_it_was():
+    cv2 = pytest.importorskip("cv2")
+    used = cv2.ipp.useIPP()
+    with own_code(cv2):
+        assert not cv2.ipp.useIPP()
+    assert cv2.ipp.useIPP() == used
+    with pytest.raises(cv2.error), own_code(cv2):
+        cv2.resize(CHINA, (0, 0))
+    assert cv2.ipp.useIPP() == used
+
+
 @pytest.mark.parametrize("fraction", [2, 4, 8])
 def test_a_reduced_photograph_gives_nearly_the_same_crop(fraction):
     picture, file = Image.fromarray(CHINA[:, :, ::-1]), BytesIO()
     picture.save(file, "JPEG", quality=92)
     full = read_image(file.getvalue())
-    with reduced(lambda height, width: fraction):
+    with reduced(lambda height, width: Wanted(fraction)):
         small = read_image(file.getvalue())
     rectangle = (43, 101, 377, 511)
     size = (377 // fraction // 2, 511 // fraction // 2)

@@ -98,7 +98,7 @@ def _suspects(
     if targets.ndim == 2 or len(readable) < 2 * labels.NEIGHBOURS:
         return [], float("nan")
     found = labels.suspicious(_stack(looks, readable.tolist()), targets[readable], num_classes)
-    numbers = readable[found.indices].tolist(), found.suggested.tolist(), found.margins.tolist()
+    numbers = readable[found.indices].tolist(), found.suggested.tolist(), found.chances.tolist()
     return [Suspect(*one) for one in zip(*numbers, strict=True)], found.accuracy
 
 

@@ -13,11 +13,11 @@ from kcv.data.sources import FileSource, Joined, Source, Subset, count_classes
 
 class Suspect(NamedTuple):
     """An image whose label contradicts its looks: its number, the class it resembles, and
-    by how much more."""
+    the chance that the label is wrong."""
 
     image: int
     suggested: int
-    margin: float
+    chance: float
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def _headline(findings: Findings) -> str:
             "unreadable", f"{len(findings.unreadable):,}", _of(findings.unreadable, total)
         )
         + markup.tile(
-            "copies too many", f"{copies:,}", f"{len(findings.leaks):,} groups across parts"
+            "copies too many", f"{copies:,}", f"groups across parts: {len(findings.leaks):,}"
         )
         + markup.tile("suspicious labels", judged, "by a quick embedding")
         + "</div>\n"
@@ -129,12 +129,13 @@ def _suspects(findings: Findings) -> str:
     if not findings.suspects:
         return ""
     shown = [
-        (one.image, f"looks like {findings.class_names[one.suggested]}")
+        (one.image, f"{findings.class_names[one.suggested]}? {one.chance:.0%}")
         for one in findings.suspects[:SUSPECTS]
     ]
     text = (
-        "Neither a linear classifier that has not seen the image nor its nearest neighbours agree "
-        "with the label; the worst first. Some are rare, not wrong: a person decides."
+        "What a linear classifier that has not seen the image and its nearest neighbours hold it "
+        "for, and the chance that its label is wrong; the worst first. Some are rare, not wrong: a "
+        "person decides."
     )
     more = _more(len(findings.suspects), SUSPECTS, "labels, in findings.csv")
     return markup.section("Suspicious labels", text, _gallery(findings, shown) + more)

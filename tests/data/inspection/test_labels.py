@@ -34,17 +34,32 @@ def test_half_of_the_planted_errors_are_found_and_half_of_the_found_are_errors(n
     assert wrong[found.indices].sum() / wrong.sum() > 0.6
     hits = found.indices[wrong[found.indices]]
     assert (found.suggested[wrong[found.indices]] == true[hits]).mean() > 0.85
-    assert (np.diff(found.margins) <= 0).all()
+    assert (np.diff(found.chances) <= 0).all()
     assert found.accuracy > 0.8
 
 
-def test_colours_tell_classes_apart_too():
+@pytest.mark.parametrize("name", ["tiles", "textures"])
+def test_photographs_are_judged_as_well_though_the_embedding_says_less(name):
     pytest.importorskip("skimage")
-    images, true = photos.tiles()[1]["train"]
-    given, wrong = flipped(true)
-    found = labels.suspicious(small(images), given, 10)
-    assert wrong[found.indices].mean() > 0.6
-    assert wrong[found.indices].sum() / wrong.sum() > 0.25
+    images, true = getattr(photos, name)()[1]["train"]
+    pictures, hits = small(images), []
+    # Few errors are planted in so few images: the sum over seeds is judged.
+    for seed in (31, 32, 33):
+        given, wrong = flipped(true, seed=seed)
+        found = labels.suspicious(pictures, given, int(true.max()) + 1)
+        hits.append((wrong[found.indices].sum(), len(found.indices), wrong.sum()))
+    caught, named, planted = np.sum(hits, axis=0)
+    assert caught > 0.5 * named
+    assert caught >= 0.5 * planted
+
+
+def test_the_chance_of_being_wrong_is_that_of_bayes():
+    votes = np.array([[10, 0], [5, 5], [0, 10]])
+    scores = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    chances = labels._chances(scores, votes, np.array([0, 1, 1]))
+    np.testing.assert_allclose(chances.sum(1), 1)
+    assert chances[0, 0] > 0.9
+    assert chances[1, 0] == pytest.approx(0.5)
 
 
 def test_noise_gives_hardly_any_suspicion_and_says_what_it_is_worth():
