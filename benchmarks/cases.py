@@ -190,7 +190,7 @@ def check_outputs(model, network, images) -> float:
     """Compare the answers to an array of images; return the largest difference.
 
     It is relative to the largest answer. In a lower precision both round, in other places: in
-    PyTorch autocast keeps the sums of residual networks in float32, a policy of Keras does not. kcv's
+    PyTorch, autocast keeps residual sums in float32, which a policy of Keras does not. There kcv's
     error against PyTorch in float32 may be twice as large as PyTorch's own (mean square), or 3 % of
     the answers (root mean square): two dozen sums, each rounded to a 512th.
 
