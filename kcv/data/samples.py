@@ -31,6 +31,7 @@ class Samples(torch.utils.data.Dataset):
         operations: random changes.
         training: that an unreadable image is replaced with another one.
         sizes: ``(height, width)`` in an epoch; None for ``size`` in all of them.
+        weights: weight of each image in the loss ``(N,)``; None for batches without weights.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class Samples(torch.utils.data.Dataset):
         operations: tuple[Operation, ...],
         training: bool,
         sizes: Callable[[int], Size] | None = None,
+        weights: np.ndarray | None = None,
     ):
+        self.weights = weights
         self.source, self.size, self.crop_pct, self.seed = source, size, crop_pct, seed
         self.operations, self.attempts = operations, MAX_ATTEMPTS if training else 1
         self.sizes = sizes if training else None
@@ -65,23 +68,39 @@ class Samples(torch.utils.data.Dataset):
             keys: (epoch, index), or (epoch, index, repeat), of each image.
             memory: bytes to make it in; None for new ones.
             avoid: numbers of images that must not be decoded.
+
+        Returns:
+            The batch. Where images have weights, ``labels`` has the fields ``label`` and
+            ``weight``: those of the images that are in the batch, which need not be those that
+            were asked for.
         """
         unreadable: list[tuple[int, str]] = []
         size = self.sizes(keys[0][0]) if self.sizes else self.size
         operations = sized(self.operations, size)
-        images, labels = np.empty(0, np.uint8), []
+        images, labels, chosen = np.empty(0, np.uint8), [], []
         try:
             for row, key in enumerate(keys):
-                image, label = self._sample(key, size, operations, unreadable, avoid)
+                image, label, index = self._sample(key, size, operations, unreadable, avoid)
                 if row == 0:
                     images = _room((len(keys), *image.shape), memory)
                 images[row] = image
                 labels.append(label)
+                chosen.append(index)
         # Raised by Batches: on its way out of a loader process it would become a page of text.
         except ImageError:
             return Filled(np.empty(0, np.uint8), np.empty(0, np.int64), unreadable)
         several = isinstance(labels[0], np.ndarray)
-        return Filled(images, np.array(labels, np.float32 if several else np.int64), unreadable)
+        given = np.array(labels, np.float32 if several else np.int64)
+        return Filled(images, self._weighted(given, chosen), unreadable)
+
+    def _weighted(self, labels: np.ndarray, indices: list[int]) -> np.ndarray:
+        """Return labels with the weights of their images beside them, if they have any."""
+        if self.weights is None:
+            return labels
+        fields = [("label", labels.dtype, labels.shape[1:]), ("weight", np.float32)]
+        both = np.empty(len(labels), fields)
+        both["label"], both["weight"] = labels, self.weights[indices]
+        return both
 
     def plain(self, index: int) -> np.ndarray:
         """Return an image at the size wanted, without random changes."""
@@ -103,13 +122,13 @@ class Samples(torch.utils.data.Dataset):
         operations: tuple[Operation, ...],
         unreadable: list[tuple[int, str]],
         avoid: frozenset[int],
-    ) -> tuple[np.ndarray, Any]:
+    ) -> tuple[np.ndarray, Any, int]:
         epoch, index, *repeat = key
         fresh = partial(draws.generator, self.seed, epoch, index, draws.AUGMENT, *repeat)
         crop = Crop(operations[0], fresh) if operations and _cuts(operations[0]) else None
-        image, label = self._read(epoch, index, unreadable, avoid, crop)
+        image, label, index = self._read(epoch, index, unreadable, avoid, crop)
         if not operations:
-            return self._resize(image, size), label
+            return self._resize(image, size), label, index
         if crop is not None:
             image, rng, rest = *crop.cut(image), operations[1:]
         else:
@@ -123,7 +142,7 @@ class Samples(torch.utils.data.Dataset):
                 f"The operations of augment need to give images of size {size}. "
                 f"Received: an image of size {image.shape[:2]} after {operations}"
             )
-        return image, label
+        return image, label, index
 
     def _read(
         self,
@@ -132,16 +151,16 @@ class Samples(torch.utils.data.Dataset):
         unreadable: list[tuple[int, str]],
         avoid: frozenset[int],
         crop: "Crop | None",
-    ) -> tuple[np.ndarray, Any]:
-        """Read an image; in training, another one if it cannot be read."""
+    ) -> tuple[np.ndarray, Any, int]:
+        """Read an image; in training, another one if it cannot be read. The number is its own."""
         for tried in self._candidates(epoch, index):
             try:
                 if tried in avoid:
                     raise ImageError(self.source.name(tried), LETHAL)
                 if crop is None or self.source.in_memory:
-                    return self.source[tried]
+                    return *self.source[tried], tried
                 with reduced(crop.choose):
-                    return self.source[tried]
+                    return *self.source[tried], tried
             except ImageError as error:
                 unreadable.append((tried, error.reason))
                 failure = error

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from kcv.data import draws
+from kcv.data.sources import Source
 
 SAMPLINGS = ("shuffled", "balanced")
+CLASS_WEIGHTS = {"none": 0.0, "root": 0.5, "balanced": 1.0}
+"""Name -> ``power`` of ``class_weights`` and ``positive_weights``."""
 
 
 class Order:
@@ -125,6 +128,50 @@ def class_weights(
         )
     raw = counts.astype(float) ** -power
     return dict(enumerate((raw * counts.sum() / (raw * counts).sum()).tolist()))
+
+
+def positive_weights(labels: np.ndarray, power: float = 1.0) -> np.ndarray:
+    """Return the weight of each class's yes against its no, for images of several classes.
+
+    A class that n of the N images have weighs ``((N - n) / n) ** power`` where it is there and 1
+    where it is not: with ``power=1`` both answers count alike in sum.
+
+    Args:
+        labels: ``(N, K)`` of 0 and 1.
+        power: 0 (no weights) to 1.
+
+    Returns:
+        Weights ``(K,)``, for ``kcv.losses.BinaryCrossEntropy(positive_weights=...)``.
+
+    Raises:
+        ValueError: labels of another shape, or a class that no or every image has.
+    """
+    if labels.ndim != 2:
+        raise ValueError(f"positive_weights needs labels (N, K). Received: shape {labels.shape}")
+    counts = (labels > 0).sum(0)
+    alike = np.flatnonzero((counts == 0) | (counts == len(labels)))
+    if len(alike):
+        label = int(alike[0])
+        raise ValueError(
+            "positive_weights needs images with and without each class. Received: "
+            f"{counts[label]} of {len(labels)} with class {label}"
+        )
+    return ((len(labels) - counts) / counts) ** power
+
+
+def image_weights(source: Source, classes: str) -> np.ndarray | None:
+    """Return the weight of each image in the loss ``(N,)``, or None where all weigh 1.
+
+    Args:
+        source: the images, with their own weights or without; of one class each if ``classes``
+            is not ``none``.
+        classes: a key of ``CLASS_WEIGHTS``; weights of classes and of images are multiplied.
+    """
+    if classes == "none":
+        return source.weights
+    by_class = class_weights(source.labels, power=CLASS_WEIGHTS[classes])
+    weights = np.array([by_class[label] for label in source.labels.tolist()], np.float32)
+    return weights if source.weights is None else weights * source.weights
 
 
 @dataclass(frozen=True)

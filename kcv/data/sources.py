@@ -74,7 +74,8 @@ class ArraySource:
         part: name of the part that the array is, for ``name`` and ``key``.
     """
 
-    in_memory, weights = True, None
+    in_memory = True
+    weights: np.ndarray | None = None
 
     def __init__(
         self, images: np.ndarray, labels: np.ndarray, channels: int, dataset: str, part: str
@@ -172,7 +173,8 @@ class PackedSource:
         dataset: name of the data set, for ``name``.
     """
 
-    in_memory, weights = False, None
+    in_memory = False
+    weights: np.ndarray | None = None
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from kcv.data.arrays import Arrays
 from kcv.data.augment import Operation
 from kcv.data.dataset import Data
 from kcv.data.found import SMALL_SIZE, Found
-from kcv.data.sampling import Growing
+from kcv.data.sampling import CLASS_WEIGHTS, Growing
 from kcv.data.sources import ArraySource, FileSource, Source
 
 FORMS = (
@@ -47,6 +47,7 @@ def load(
     sampling: str = "shuffled",
     repeats: int = 1,
     growing: tuple[int, int] | None = None,
+    class_weights: str = "none",
 ) -> Data:
     """Load a data set in parts for training, validation and test.
 
@@ -87,6 +88,10 @@ def load(
         repeats: how often a training image comes in a row, with other random changes.
         growing: ``(first, epochs)``: training images are squares that grow from ``first`` to
             ``image_size`` over so many epochs (``kcv.data.sampling.Growing``).
+        class_weights: ``"balanced"`` weighs training images of rare classes more, so that all
+            classes count alike in the loss; ``"root"`` half-way, by the root of that; ``"none"``.
+            The weights are multiplied with those of a column ``weight``, and come with the batches.
+            Of several classes in an image: see ``Data.positive_weights``.
 
     Returns:
         The data. Nothing but the list of files is read before it is used.
@@ -101,6 +106,7 @@ def load(
     if isinstance(spec, Data):
         return spec
     _check(channels, batch_size, seed, val_fraction, workers)
+    _check_balance(sampling, class_weights)
     size = None if image_size is None else _pair(image_size)
     found = find(spec, channels)
     if found.faults:
@@ -122,6 +128,7 @@ def load(
         sampling=sampling,
         repeats=repeats,
         sizes=None if growing is None else Growing(growing[0], min(size), growing[1]),
+        class_weights=class_weights,
     )
 
 
@@ -145,6 +152,18 @@ def _check(
         raise ValueError(f"load needs 0 < val_fraction < 1. Received: {val_fraction=}")
     if workers < 0:
         raise ValueError(f"load needs workers >= 0. Received: {workers=}")
+
+
+def _check_balance(sampling: str, class_weights: str) -> None:
+    if class_weights not in CLASS_WEIGHTS:
+        raise ValueError(
+            f"load needs class_weights in {', '.join(CLASS_WEIGHTS)}. Received: {class_weights=}"
+        )
+    if sampling == "balanced" and class_weights != "none":
+        raise ValueError(
+            "Balanced sampling makes classes count alike already. Received: "
+            f"{sampling=} with {class_weights=}. Leave one of them out."
+        )
 
 
 def find(spec: str | Sequence[np.ndarray], channels: int | None = None) -> Found:

@@ -67,18 +67,25 @@ def resolve(recipe, data, setting: str, changes: dict) -> tuple[Recipe, Data]:
     if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
         draft = get(recipe, "published").changed(**changes)
         loaded = load(draft, data)
-    if loaded.multi_label:
-        raise ValueError(
-            "A recipe trains on one class per image. Received: data with several labels. "
-            "Use data.train with a binary cross-entropy in model.fit."
-        )
     height, width = loaded.image_size
     return draft.changed(
         data=loaded.spec,
         image_size=height if height == width else draft.image_size,
         channels=loaded.channels,
+        loss=_loss(draft.loss, loaded),
         threads=draft.threads or default_threads(),
     ), loaded
+
+
+def _loss(name: str, data: Data) -> str:
+    if data.multi_label and name == "cross_entropy":
+        raise ValueError(
+            "Images of several classes need loss='binary_cross_entropy', or 'auto'. "
+            f"Received: loss='cross_entropy' for {data.spec}."
+        )
+    if name != "auto":
+        return name
+    return "binary_cross_entropy" if data.multi_label else "cross_entropy"
 
 
 def load(recipe: Recipe, data=None) -> Data:
@@ -95,6 +102,7 @@ def load(recipe: Recipe, data=None) -> Data:
         sampling=recipe.sampling,
         repeats=recipe.repeats,
         growing=(recipe.start_size, recipe.epochs) if recipe.start_size else None,
+        class_weights=recipe.class_weights,
     )
 
 
