@@ -1,7 +1,7 @@
 """Mixed batches: mixup and CutMix, which make new images and soft labels of pairs of images."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -86,6 +86,11 @@ class Mixed(torch.utils.data.DataLoader):
     def skipped(self) -> Skipped:
         """Unreadable files met so far."""
         return self.batches.skipped
+
+    @property
+    def sizes(self) -> Callable[[int], tuple[int, int]] | None:
+        """Size of the images of an epoch, see `Batches`."""
+        return self.batches.sizes
 
     @property
     def epoch(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kcv.data import draws
+from kcv.data.found import SMALL_SIZE
 from kcv.data.sources import Source
 
 SAMPLINGS = ("shuffled", "balanced")
@@ -180,34 +181,36 @@ class Growing:
 
     Small images first make early epochs cheap. Tan and Le 2021, "EfficientNetV2: smaller models
     and faster training", https://arxiv.org/abs/2104.00298; the random changes stay as strong as
-    they are. The network has to take images of several sizes.
+    they are. The network has to take images of several sizes: ``kcv.models.several_sizes``.
 
     Args:
         first: edge of the images of epoch 0.
         last: edge from epoch ``epochs - 1`` on.
         epochs: number of epochs over which the edge grows.
-        step: edges are multiples of it, except for ``last``.
+        step: edges are multiples of it, except for ``last``; 0 for 32, or 4 where ``last`` is at
+            most 64.
     """
 
     first: int
     last: int
     epochs: int
-    step: int = 32
+    step: int = 0
 
     def __post_init__(self):
         if not 1 <= self.first <= self.last:
             raise ValueError(
                 f"Growing needs 1 <= first <= last. Received: first={self.first}, last={self.last}"
             )
-        if self.epochs < 1 or self.step < 1:
+        if self.epochs < 1 or self.step < 0:
             raise ValueError(
-                "Growing needs epochs >= 1 and step >= 1. "
+                "Growing needs epochs >= 1 and step >= 0. "
                 f"Received: epochs={self.epochs}, step={self.step}"
             )
 
     def __call__(self, epoch: int) -> tuple[int, int]:
         share = min(epoch / max(1, self.epochs - 1), 1.0)
         edge = self.first + (self.last - self.first) * share
+        step = self.step or (32 if self.last > SMALL_SIZE else 4)
         # Down to a multiple; the smallest one that the first epoch allows is the first itself.
-        edge = self.last if share == 1 else max(self.first, int(edge) // self.step * self.step)
+        edge = self.last if share == 1 else max(self.first, int(edge) // step * step)
         return edge, edge

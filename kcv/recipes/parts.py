@@ -105,6 +105,26 @@ def make_metrics(num_classes: int, multi_label: bool = False) -> list[keras.metr
     return [losses.Accuracy(), *top5]
 
 
+class _Grown:
+    """Training batches of the size that the network has at the end, whatever the epoch is."""
+
+    def __init__(self, train, epochs: int):
+        self.train, self.epochs = train, epochs
+
+    def __iter__(self):
+        epoch = self.train.epoch
+        self.train.epoch = max(epoch, self.epochs)
+        try:
+            yield from self.train
+        finally:
+            self.train.epoch = epoch
+
+
+def _grown(recipe: Recipe, train):
+    """Return what SWA measures batch-norm statistics on, also where a run stops before its end."""
+    return _Grown(train, recipe.epochs) if recipe.start_size else train
+
+
 def monitored(data) -> str:
     """Return the number of the epoch logs that tells the best epoch of a run on this data."""
     return "val_mean_average_precision" if data.multi_label else "val_accuracy"
@@ -124,7 +144,7 @@ def make_callbacks(
     if ema is not None:
         made.append(ema)
     if recipe.swa_start:
-        made.append(callbacks.SWA(recipe.swa_start, data=train))
+        made.append(callbacks.SWA(recipe.swa_start, data=_grown(recipe, train)))
     if recipe.patience:
         made.append(
             callbacks.EarlyStopping(monitor, recipe.patience, restore_best=True, averaged=ema)

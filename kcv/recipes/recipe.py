@@ -61,7 +61,8 @@ class Recipe:
         patience: epochs without a better validation accuracy before training stops, 0 for never.
         sampling: `"shuffled"`, or `"balanced"`: every class as often as any other.
         repeats: how often each image of a batch is repeated with other random changes.
-        start_size: pixels of the first epochs, growing to `image_size`; 0 for no growth.
+        start_size: pixels of the first epoch, growing to `image_size` over three quarters of the
+            epochs; 0 for no growth. Needs a network whose weights suit images of several sizes.
         mix_epochs: epochs with mixup and CutMix, 0 for all.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         compile: whether `torch.compile` makes kernels of the network: minutes at the start, less

@@ -101,9 +101,24 @@ def load(recipe: Recipe, data=None) -> Data:
         workers=recipe.workers,
         sampling=recipe.sampling,
         repeats=recipe.repeats,
-        growing=(recipe.start_size, recipe.epochs) if recipe.start_size else None,
+        growing=(recipe.start_size, _growing_epochs(recipe)) if recipe.start_size else None,
         class_weights=recipe.class_weights,
     )
+
+
+def _growing_epochs(recipe: Recipe) -> int:
+    """Return over how many epochs images grow; the last quarter of them have their full size.
+
+    So it is in the source of `kcv.data.sampling.Growing`, whose last of four stages has that size.
+    """
+    return max(1, round(0.75 * recipe.epochs))
+
+
+def growing_sizes(recipe: Recipe, data: Data) -> set[tuple[int, int]]:
+    """Return the sizes of training images that are not those of the network."""
+    sizes = data.train.sizes
+    every = set() if sizes is None else {sizes(epoch) for epoch in range(recipe.epochs)}
+    return every - {data.image_size}
 
 
 def make_folder(recipe: Recipe, out) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kcv import callbacks, kernels, report, seeding
+from kcv import callbacks, kernels, models, report, seeding
 from kcv.callbacks.progress import Progress
 from kcv.data import Data
 from kcv.data.views import check_kind
@@ -76,7 +76,8 @@ def train(
     _prepare(recipe)
     model = settings.build(recipe, loaded, settings.read_arguments(folder) if folder else None)
     _announce(recipe, path)
-    return _fit(Run(path, recipe, model), loaded)
+    with models.several_sizes(model, settings.growing_sizes(recipe, loaded)):
+        return _fit(Run(path, recipe, model), loaded)
 
 
 def _announce(recipe: Recipe, path: Path) -> None:

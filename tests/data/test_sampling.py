@@ -111,6 +111,7 @@ def test_sizes_grow_in_steps_to_the_last_one():
     assert Growing(100, 100, 1)(0) == (100, 100)
     assert Growing(100, 150, 3)(0) == (100, 100)
     assert Growing(100, 150, 3)(2) == (150, 150)
+    assert [Growing(16, 32, 4)(epoch)[0] for epoch in range(4)] == [16, 20, 24, 32]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_sizes_grow_in_steps_to_the_last_one():
         ),
         (lambda: positive_weights(LABELS), r"needs labels \(N, K\). Received: shape \(100,\)"),
         (lambda: Growing(0, 9, 3), "1 <= first <= last. Received: first=0, last=9"),
-        (lambda: Growing(8, 9, 0), "epochs >= 1 and step >= 1. Received: epochs=0, step=32"),
+        (lambda: Growing(8, 9, 0), "epochs >= 1 and step >= 0. Received: epochs=0, step=0"),
     ],
 )
 def test_settings_out_of_their_range_are_refused(make, text):

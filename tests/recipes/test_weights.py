@@ -22,7 +22,7 @@ STILL = {
 
 
 def table(root, weights):
-    """Write 40 training, 8 validation and 8 test images of two classes, one three times as often."""
+    """Write 40 training, 8 validation and 8 test images; one class is three times as frequent."""
     rng, lines = np.random.default_rng(0), ["path,label,split,weight"]
     for number in range(56):
         label = number % 4 == 0
