@@ -78,7 +78,8 @@ class Batches(torch.utils.data.DataLoader):
         self.source, self.part, self.workers = source, part, workers
         self.image_size, self.crop_pct = image_size, crop_pct
         self.skipped = Skipped() if skipped is None else skipped
-        self._order = Order(source.labels, seed if training else None, sampling, repeats)
+        blocks = getattr(source, "blocks", None)
+        self._order = Order(source.labels, seed if training else None, sampling, repeats, blocks)
         self._samples = Samples(
             source, image_size, crop_pct, seed, tuple(operations), training, sizes, self.weights
         )

@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-AUGMENT, SUBSTITUTE, ORDER, STATISTICS, MIX, BALANCE = range(6)
+AUGMENT, SUBSTITUTE, ORDER, STATISTICS, MIX, BALANCE, BLOCKS = range(7)
 
 
 def _philox(seed: int, epoch: int, index: int, purpose: int, repeat: int = 0) -> np.random.Philox:

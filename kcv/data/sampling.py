@@ -9,6 +9,8 @@ from kcv.data import draws
 from kcv.data.found import SMALL_SIZE
 from kcv.data.sources import Source
 
+# Blocks, pieces that are read at once, whose images are shuffled together.
+WINDOW = 8
 SAMPLINGS = ("shuffled", "balanced")
 CLASS_WEIGHTS = {"none": 0.0, "root": 0.5, "balanced": 1.0}
 """Name -> ``power`` of ``class_weights`` and ``positive_weights``."""
@@ -26,13 +28,20 @@ class Order:
         repeats: each image comes so many times in a row, with other random changes, and an epoch
             of N has N / repeats of them (Hoffer et al. 2019, "Augment your batch",
             https://arxiv.org/abs/1901.09335).
+        blocks: number of the piece ``(N,)`` that holds each image, where images are read by pieces:
+            an epoch shuffles the pieces, and the images of ``WINDOW`` of them at a time.
 
     Raises:
         ValueError: an unknown sampling, too many repeats, or labels that cannot be balanced.
     """
 
     def __init__(
-        self, labels: np.ndarray, seed: int | None, sampling: str = "shuffled", repeats: int = 1
+        self,
+        labels: np.ndarray,
+        seed: int | None,
+        sampling: str = "shuffled",
+        repeats: int = 1,
+        blocks: np.ndarray | None = None,
     ):
         if sampling not in SAMPLINGS:
             raise ValueError(
@@ -49,7 +58,7 @@ class Order:
                 f"{labels.shape}"
             )
         self.length, self.seed, self.epoch = len(labels), seed, 0
-        self.repeats = repeats
+        self.repeats, self.blocks = repeats, blocks
         self._members = _members(labels) if sampling == "balanced" else None
 
     def __len__(self) -> int:
@@ -68,10 +77,20 @@ class Order:
             return list(range(self.length))
         distinct = -(-self.length // self.repeats)
         if self._members is None:
-            chosen = draws.order(self.length, self.seed, epoch)[:distinct]
+            chosen = draws.order(self.length, self.seed, epoch)
+            if self.blocks is not None:
+                chosen = _by_blocks(chosen, self.blocks, self.seed, epoch)
+            chosen = chosen[:distinct]
         else:
             chosen = _balanced(self._members, distinct, self.seed, epoch)
         return np.repeat(chosen, self.repeats)[: self.length].tolist()
+
+
+def _by_blocks(order: np.ndarray, blocks: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Return a shuffled order in which the blocks come by turns, ``WINDOW`` of them at a time."""
+    present, block = np.unique(blocks, return_inverse=True)
+    turn = np.argsort(draws.order(len(present), seed, epoch, draws.BLOCKS)) // WINDOW
+    return order[np.argsort(turn[block[order]], kind="stable")]
 
 
 def _members(labels: np.ndarray) -> list[np.ndarray]:

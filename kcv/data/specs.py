@@ -15,6 +15,7 @@ from kcv.data import (
     prepared,
     shards,
     splits,
+    streamed,
     tables,
 )
 from kcv.data import augment as augmentations
@@ -27,7 +28,7 @@ from kcv.data.sources import ArraySource, FileSource, Source
 
 FORMS = (
     "'fashion_mini', 'digits', 'folder:PATH', 'csv:FILE', 'jsonl:FILE', 'tiles', 'textures', "
-    "'wds:SHARDS', 'hf:NAME', 'tfds:NAME', or a tuple of arrays (x, y)"
+    "'wds:SHARDS', 'hf:NAME', 'hf-stream:NAME', 'tfds:NAME', or a tuple of arrays (x, y)"
 )
 # Photographs are shrunk to an edge of image_size / 0.875, of which the centre is kept, as in the
 # evaluation of most published networks. Small images have no margin to lose.
@@ -67,6 +68,7 @@ def load(
     ``jsonl:FILE``     ``weight`` (``tables``)
     ``wds:SHARDS``     WebDataset: ``data/train-{000..011}.tar``, or their folder (``shards``)
     ``hf:NAME``        Hugging Face ``datasets``: a name on the hub, or a folder (``hugging_face``)
+    ``hf-stream:NAME`` the same, read piece by piece while it trains (``streamed``)
     ``tfds:NAME``      TensorFlow Datasets prepared as array_record (``prepared``)
     ================== =============================================================================
 
@@ -248,6 +250,7 @@ KINDS: dict[str, tuple[bool, Callable[[str, int | None], Found]]] = {
     "jsonl": (True, tables.find_jsonl),
     "wds": (True, shards.find),
     "hf": (True, hugging_face.find),
+    "hf-stream": (True, streamed.find),
     "tfds": (True, prepared.find),
 }
 """Name of a kind of data -> whether an argument follows its colon, and its reader."""

@@ -35,6 +35,18 @@ def test_repeats_come_in_a_row_and_are_counted():
     assert keys[0][1] == keys[2][1] != keys[3][1]
 
 
+def test_blocks_come_by_turns_a_few_at_a_time():
+    blocks = np.arange(100) // 5
+    order = Order(LABELS, 3, blocks=blocks)
+    first = indices(order)
+    assert sorted(first) == list(range(100))
+    windows = [blocks[first[start : start + 40]] for start in (0, 40, 80)]
+    assert [len(set(one.tolist())) for one in windows] == [8, 8, 4]
+    assert len(set(blocks[first[:5]].tolist())) > 1
+    order.epoch = 1
+    assert set(blocks[indices(order)[:40]].tolist()) != set(windows[0].tolist())
+
+
 def test_balanced_classes_come_equally_often():
     order = Order(LABELS, 0, "balanced")
     chosen = indices(order)
