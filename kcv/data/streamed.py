@@ -68,10 +68,12 @@ class RowGroups:
 @contextmanager
 def _opened(address: str) -> Iterator[Any]:
     """Open a Parquet file, on the disk or elsewhere, for a while."""
-    import fsspec
+    from fsspec.core import url_to_fs
     from pyarrow.parquet import ParquetFile
 
-    with fsspec.open(address, "rb") as file:
+    system, path = url_to_fs(address)
+    # Parquet knows what it wants; reading ahead would fetch all columns for the sake of one.
+    with system.open(path, "rb", cache_type="none") as file:
         yield ParquetFile(file)
 
 
