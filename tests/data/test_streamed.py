@@ -30,10 +30,10 @@ def datasets(tmp_path, monkeypatch):
     return pytest.importorskip("datasets")
 
 
-def write(datasets, path, count=200, several=False):
+def write(datasets, path, count=200, several=False, edge=32):
     """Write noisy pictures, whose first pixel is their number, in row groups of ten."""
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
+    pixels = rng.integers(0, 256, (count, edge, edge, 3), np.uint8)
     pixels[:, 0, 0, 0] = np.arange(count) % 256
     label = datasets.ClassLabel(names=["cat", "dog"])
     features = {"image": datasets.Image(), "label": datasets.List(label) if several else label}
@@ -142,7 +142,7 @@ print(json.dumps([int(train[index][0][0, 0, 0]) for index in order]))
 
 def test_little_is_fetched_at_first_and_each_piece_once_an_epoch(datasets, tmp_path, hub):
     address, sent = hub
-    write(datasets, tmp_path / "noise.parquet", 250)
+    write(datasets, tmp_path / "noise.parquet", 250, edge=96)
     size = (tmp_path / "noise.parquet").stat().st_size
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", STREAM],
