@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("run", help="run folder")
     test.add_argument("--data", help="what to score on; by default the run's own test part")
     test.add_argument("--split", default="test", help="test, val, train or all")
+    test.add_argument("--views", default="one", help=VIEWS_HELP)
     test.add_argument("--out", help="also write the figures to this JSON file")
     _predict_options(_verb(verbs, "predict", "classify images", _predict, EXAMPLES["predict"]))
     names = _verb(verbs, "list", "list the networks", _list, EXAMPLES["list"])
@@ -81,6 +82,7 @@ def _verb(verbs, name: str, text: str, action, example: str) -> argparse.Argumen
 
 
 HIDDEN = argparse.SUPPRESS
+VIEWS_HELP = "average over views of each image: one (default), flip, three, six or ten"
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +117,9 @@ def _predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="run folder")
     parser.add_argument("images", nargs="+", help="image files or folders")
     parser.add_argument("--top", type=int, default=5, help="classes to show (default 5)")
+    parser.add_argument("--views", default="one", help=VIEWS_HELP)
+    text = "score from which a class is said, where images have several (default 0.5)"
+    parser.add_argument("--threshold", type=float, default=0.5, help=text)
     parser.add_argument("--out", help="also write the answers to this .csv or .json file")
 
 
@@ -144,7 +149,8 @@ def _train(args) -> None:
     )
     test, low = run.metrics.get("test"), run.metrics.get("floor")
     if test:
-        _say(f"test accuracy {test['accuracy']:.4f} ({test['count']:,} images)")
+        name = "accuracy" if "accuracy" in test else "mean_average_precision"
+        _say(f"test {name.replace('_', ' ')} {test[name]:.4f} ({test['count']:,} images)")
     if low:
         _say(f"{low['name']}: {low['accuracy']:.4f}")
     _say(f"report: {run.path / 'report.html'}")
@@ -178,9 +184,9 @@ def _test(args) -> None:
     from kcv import recipes
     from kcv.recipes.run import write_json
 
-    metrics = recipes.evaluate(args.run, args.data, split=args.split)
+    metrics = recipes.evaluate(args.run, args.data, split=args.split, views=args.views)
     for name, value in metrics.items():
-        _say(f"{name:14} {value:.4f}" if isinstance(value, float) else f"{name:14} {value}")
+        _say(f"{name:22} {value:.4f}" if isinstance(value, float) else f"{name:22} {value}")
     if args.out:
         write_json(Path(args.out), metrics)
 
@@ -189,12 +195,16 @@ def _predict(args) -> None:
     from kcv import inference
 
     images = args.images[0] if len(args.images) == 1 else args.images
-    results = inference.predict(args.run, images, top=args.top)
+    results = inference.predict(
+        args.run, images, top=args.top, views=args.views, threshold=args.threshold
+    )
     for result in results:
         if "error" in result:
             _say(f"{result['path']}: {result['error']}")
             continue
         best = ", ".join(f"{t['class']} {t['score']:.3f}" for t in result["top"])
+        if "pred_classes" in result:
+            best = f"{', '.join(result['pred_classes']) or 'no class'} ({best})"
         _say(f"{result['path']}: {best}")
     if args.out:
         save = inference.save_json if args.out.endswith(".json") else inference.save_csv

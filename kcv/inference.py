@@ -8,7 +8,7 @@ import csv
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ import numpy as np
 import kcv.models  # noqa: F401  # the layers of kcv can be loaded only once they are registered
 from kcv import inputs
 from kcv.data.images import ImageError
+from kcv.data.views import check_kind
 
 log = logging.getLogger("kcv")
 
 COLUMNS = ("path", "pred_class", "pred_label", "pred_score", "error")
+SEPARATOR = "|"  # between the classes of an image, as `csv:` data has it
 
 
 def predict(
@@ -32,6 +34,8 @@ def predict(
     top: int = 5,
     batch_size: int = 64,
     class_names: Sequence[str] | None = None,
+    views: str = "one",
+    threshold: float = 0.5,
 ) -> list[dict[str, Any]]:
     """Classify images.
 
@@ -49,11 +53,16 @@ def predict(
         top: How many classes to name, at most all.
         batch_size: Images that the model is given at once.
         class_names: Names of the classes; by default those of the run, or "0", "1", ...
+        views: Over which views of an image the scores are averaged: ``"one"`` (as evaluated),
+            ``"flip"``, ``"three"``, ``"six"`` or ``"ten"``, see ``kcv.data.views.VIEWS``. An array
+            that has the model's size is taken as it is, or with its mirror image.
+        threshold: Where images have several classes, the score from which a class is said.
 
     Returns:
         A dict per image, in order: ``{"pred_class": name, "pred_label": number, "pred_score": 0..1,
         "top": [{"class", "label", "score"}, ...], "path": path or None}``, or ``{"path": ...,
-        "error": sentence}``.
+        "error": sentence}``. Of a run whose images have several classes, ``pred_classes`` lists
+        the names of all that reach the threshold, the surest first; there may be none.
 
     Raises:
         FileNotFoundError: If the run folder, or its model, does not exist.
@@ -62,17 +71,24 @@ def predict(
     for name, value in (("top", top), ("batch_size", batch_size)):
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"predict needs {name} >= 1. Received: {name}={value!r}.")
+    if not 0 < threshold < 1:
+        raise ValueError(f"predict needs 0 < threshold < 1. Received: threshold={threshold!r}.")
+    check_kind(views)
     network, info = _model_and_info(model, class_names)
+    several = bool(info.get("multi_label"))
     items = list(inputs.items(images))
     results: list[dict[str, Any]] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         for start in range(0, len(items), batch_size):
             chunk = items[start : start + batch_size]
-            pixels = list(threads.map(lambda item: _pixels_or_reason(item, info), chunk))
-            scores = iter(_scores(network, [x for x in pixels if not isinstance(x, str)]))
+            pixels = list(threads.map(lambda item: _pixels_or_reason(item, info, views), chunk))
+            scores = _means(network, [x for x in pixels if not isinstance(x, str)], several)
             for item, x in zip(chunk, pixels, strict=True):
                 answer = x if isinstance(x, str) else next(scores)
-                results.append(_result(item, answer, info["class_names"], top))
+                result = _result(item, answer, info["class_names"], top)
+                if several and not isinstance(answer, str) and "error" not in result:
+                    result["pred_classes"] = _said(answer, info["class_names"], threshold)
+                results.append(result)
     return results
 
 
@@ -113,12 +129,19 @@ def load_run(path: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
 
 
 def save_csv(results: Sequence[dict[str, Any]], path: str | os.PathLike) -> None:
-    """Write the results of `predict` as a table: path, class, label, score, error; UTF-8."""
+    """Write the results of `predict` as a table: path, class, label, score, error; UTF-8.
+
+    Of several classes there is a column `pred_classes` beside `path`, with `|` between the names.
+    """
     # surrogateescape gives file names that are not Unicode back as they are on the disk.
+    several = any("pred_classes" in result for result in results)
+    columns = [*COLUMNS[:1], *["pred_classes"] * several, *COLUMNS[1:]]
     with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        table = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
+        table = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
         table.writeheader()
-        table.writerows(results)
+        for result in results:
+            joined = {"pred_classes": SEPARATOR.join(result.get("pred_classes", []))}
+            table.writerow({**result, **joined})
 
 
 def save_json(results: Sequence[dict[str, Any]], path: str | os.PathLike) -> None:
@@ -133,6 +156,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # infinite logits give NaN, which the caller sees
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Turn logits into scores between 0 and 1, each for itself, in float64, without overflow."""
+    powers = np.exp(-np.abs(np.asarray(logits, dtype="float64")))
+    return np.where(np.asarray(logits) < 0, powers, 1.0) / (1 + powers)
 
 
 def _model_and_info(model: Any, class_names: Sequence[str] | None) -> tuple[Any, dict[str, Any]]:
@@ -195,22 +224,30 @@ def _check_classes(model: Any, class_names: Sequence[str], source: str) -> None:
         )
 
 
-def _pixels_or_reason(item: inputs.Item, info: dict[str, Any]) -> np.ndarray | str:
-    """Return pixels (H, W, C) of the model's size, or the sentence why there are none."""
+def _pixels_or_reason(item: inputs.Item, info: dict[str, Any], kind: str) -> np.ndarray | str:
+    """Return views (V, H, W, C) of the model's size, or the sentence why there are none."""
     height, width = info["image_size"]
     resize = info.get("resize") or {}
     try:
-        return inputs.prepare(item.image, (height, width), info["channels"], resize)
+        return inputs.prepare_views(item.image, (height, width), info["channels"], resize, kind)
     except ImageError as error:
         return str(error)
 
 
-def _scores(model: Any, images: list[np.ndarray]) -> np.ndarray | list:
-    """Return scores (B, K) of images of one size."""
+def _means(model: Any, images: list[np.ndarray], several: bool) -> Iterator[np.ndarray]:
+    """Yield the mean scores (K,) over the views (V, H, W, C) of each image."""
     if not images:
-        return []
-    outputs = np.asarray(model.predict_on_batch(np.stack(images)))
-    return outputs if _ends_in_softmax(model) else softmax(outputs)
+        return
+    outputs = np.asarray(model.predict_on_batch(np.concatenate(images)))
+    if not _ends_in_softmax(model):
+        outputs = sigmoid(outputs) if several else softmax(outputs)
+    for scores in np.split(outputs, np.cumsum([len(one) for one in images])[:-1]):
+        yield scores.mean(axis=0) if len(scores) > 1 else scores[0]
+
+
+def _said(scores: np.ndarray, names: Sequence[str], threshold: float) -> list[str]:
+    order = np.argsort(-scores, kind="stable").tolist()
+    return [names[label] for label in order if scores[label] >= threshold]
 
 
 def _ends_in_softmax(model: Any) -> bool:

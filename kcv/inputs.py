@@ -10,6 +10,7 @@ from PIL import Image
 
 from kcv.data.folder import EXTENSIONS
 from kcv.data.images import read_image, resize_image
+from kcv.data.views import views
 
 
 class Item(NamedTuple):
@@ -37,12 +38,46 @@ def prepare(
         ImageError: If the image cannot be read.
     """
     is_array = isinstance(image, np.ndarray)
-    if isinstance(image, np.ndarray) and image.dtype not in (np.uint8, np.uint16, np.bool_):
-        image = np.rint(image).astype("uint8")
-    pixels = read_image(image, channels=channels)
+    pixels = read_image(_whole(image), channels=channels)
     if is_array and pixels.shape[:2] == size:
         return pixels
     return resize_image(pixels, size, **resize)
+
+
+def prepare_views(
+    image: str | np.ndarray | Image.Image,
+    size: tuple[int, int],
+    channels: int,
+    resize: dict[str, Any],
+    kind: str,
+) -> np.ndarray:
+    """Return views of an image for a model: uint8 ``(V, *size, channels)``.
+
+    Args:
+        image, size, channels, resize: As in `prepare`.
+        kind: A key of `kcv.data.views.VIEWS`. Of an array that has the model's size, and of an
+            image that evaluation squashes, there are the image and, but for ``one`` and
+            ``three``, its mirror image: there is nothing to cut.
+
+    Raises:
+        ImageError: If the image cannot be read.
+    """
+    if kind == "one":
+        return prepare(image, size, channels, resize)[None]
+    ready = isinstance(image, np.ndarray) and image.shape[:2] == size
+    if ready or resize.get("mode", "crop") != "crop":
+        pixels = prepare(image, size, channels, resize)
+        return np.stack([pixels, pixels[:, ::-1]])[: 1 if kind == "three" else 2]
+    pixels = read_image(_whole(image), channels=channels)
+    how = {name: resize[name] for name in ("crop_pct", "interpolation") if name in resize}
+    return views(pixels, size, kind, **how)
+
+
+def _whole(image: str | np.ndarray | Image.Image) -> str | np.ndarray | Image.Image:
+    """Return an array of numbers as one of grey levels, anything else as it is."""
+    if isinstance(image, np.ndarray) and image.dtype not in (np.uint8, np.uint16, np.bool_):
+        return np.rint(image).astype("uint8")
+    return image
 
 
 def items(images: Any) -> Iterator[Item]:

@@ -75,6 +75,7 @@ class Progress(keras.callbacks.Callback):
 
 
 def _numbers(logs) -> str:
-    names = {"loss": "loss", "accuracy": "acc", "val_loss": "val loss", "val_accuracy": "val acc"}
-    parts = [f"{short} {float(logs[name]):.3f}" for name, short in names.items() if name in logs]
+    short = {"loss": "loss", "accuracy": "acc", "mean_average_precision": "mAP"}
+    names = {**short, **{f"val_{name}": f"val {text}" for name, text in short.items()}}
+    parts = [f"{text} {float(logs[name]):.3f}" for name, text in names.items() if name in logs]
     return ", ".join(parts)

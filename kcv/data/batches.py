@@ -27,7 +27,8 @@ class Batches(torch.utils.data.DataLoader):
     and may be set, for resuming. A file that cannot be read is replaced with another one of the
     part, chosen by (seed, epoch, index), named in a warning and added to ``skipped``. Every other
     part is given as it is and in order; there, an unreadable file is an error. Where an image may
-    have several classes, labels are ``(B, K)`` float32.
+    have several classes, labels are ``(B, K)`` float32. Training images that have weights come
+    with them: ``images, labels, weights (B,)`` float32, as ``model.fit`` takes them.
 
     Keras looks at one batch before it trains a new model: of a part with a single batch that is an
     epoch. Set ``epoch`` in ``on_epoch_begin`` where that matters.
@@ -50,6 +51,8 @@ class Batches(torch.utils.data.DataLoader):
         sizes: ``(height, width)`` of the training images of an epoch, a function of its number,
             none larger than ``image_size``; see ``kcv.data.sampling.Growing``.
         mode, interpolation: see ``kcv.data.resize_image``.
+        weights: weight of each training image in the loss ``(N,)``; None for those of the source,
+            if it has any.
     """
 
     def __init__(
@@ -69,12 +72,17 @@ class Batches(torch.utils.data.DataLoader):
         sizes: Callable[[int], tuple[int, int]] | None = None,
         mode: str = "crop",
         interpolation: str = "bilinear",
+        weights: np.ndarray | None = None,
     ):
         training = part == "train"
+        weights = source.weights if weights is None else np.asarray(weights, np.float32)
+        # Validation and test count every image alike: a score is no loss.
+        self.weights, self.sizes = (weights, sizes) if training else (None, None)
         self.source, self.part, self.workers = source, part, workers
         self.image_size, self.crop_pct = image_size, crop_pct
         self.skipped = Skipped() if skipped is None else skipped
-        self._order = Order(source.labels, seed if training else None, sampling, repeats)
+        blocks = getattr(source, "blocks", None)
+        self._order = Order(source.labels, seed if training else None, sampling, repeats, blocks)
         self._samples = Samples(
             source,
             image_size,
@@ -85,6 +93,7 @@ class Batches(torch.utils.data.DataLoader):
             sizes,
             mode,
             interpolation,
+            self.weights,
         )
         # Three channels at most; batches of one leave the rest untouched.
         self._bytes = batch_size * image_size[0] * image_size[1] * 3
@@ -141,7 +150,7 @@ class Batches(torch.utils.data.DataLoader):
             self._pool.close()
         self._pool = None
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:  # type: ignore[override]
         # A generator, because Keras makes iterators that it never uses: loader processes start, and
         # the epoch is looked up, only when the first batch is asked for.
         last, following = len(self) - 1, self.epoch + (self.part == "train")
@@ -154,7 +163,7 @@ class Batches(torch.utils.data.DataLoader):
             if step == last:
                 self.epoch = following
             pixels = torch.from_numpy(images)
-            yield pixels.pin_memory() if self._pinned else pixels, torch.from_numpy(labels)
+            yield pixels.pin_memory() if self._pinned else pixels, *_targets(labels)
 
     def _loaded(self) -> Iterator[Filled]:
         if self.workers == 0:
@@ -186,3 +195,10 @@ class Batches(torch.utils.data.DataLoader):
             f"Training needs images that can be read. Received: {MAX_ATTEMPTS} in a row that "
             f"cannot, the last one {self.name(index)} {reason}"
         )
+
+
+def _targets(labels: np.ndarray) -> list[torch.Tensor]:
+    """Return labels, and weights where there are any."""
+    names = labels.dtype.names
+    columns = [labels] if names is None else [labels[name].copy() for name in names]
+    return [torch.from_numpy(column) for column in columns]

@@ -11,6 +11,7 @@ from kcv.data import draws
 from kcv.data.augment import Operation
 from kcv.data.batches import Batches
 from kcv.data.images import ImageError
+from kcv.data.sampling import CLASS_WEIGHTS, image_weights, positive_weights
 from kcv.data.skipped import Skipped
 from kcv.data.sources import Joined, Source, Subset, count_classes
 from kcv.data.workers import find_problems
@@ -54,6 +55,7 @@ class Data:
         sizes: Callable[[int], tuple[int, int]] | None = None,
         mode: str = "crop",
         interpolation: str = "bilinear",
+        class_weights: str = "none",
     ):
         self.mode, self.interpolation = mode, interpolation
         self.spec, self.class_names = spec, class_names
@@ -62,6 +64,7 @@ class Data:
         self._parts, self._batch_size, self._seed = parts, batch_size, seed
         self._operations, self._val_fraction, self._workers = operations, val_fraction, workers
         self._training: dict[str, Any] = {"sampling": sampling, "repeats": repeats, "sizes": sizes}
+        self._class_weights = class_weights
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -100,8 +103,19 @@ class Data:
 
     @cached_property
     def train(self) -> Batches:
-        """Training batches: shuffled, with random changes."""
-        return self._batches(self._parts["train"], "train")
+        """Training batches: shuffled, with random changes, and with weights where there are any."""
+        source = self._parts["train"]
+        several = self.multi_label
+        weights = source.weights if several else image_weights(source, self._class_weights)
+        return self._batches(source, "train", **self._training, weights=weights)
+
+    @cached_property
+    def positive_weights(self) -> list[float] | None:
+        """Weight of each class's yes in the loss, where images have several; None for 1."""
+        if not self.multi_label or self._class_weights == "none":
+            return None
+        power = CLASS_WEIGHTS[self._class_weights]
+        return positive_weights(self._parts["train"].labels, power).tolist()
 
     @cached_property
     def val(self) -> Batches:
@@ -118,6 +132,24 @@ class Data:
         """All parts as one, in order and unchanged, to evaluate a model on a whole folder."""
         readable = [self._readable(part) for part in self._parts]
         return self._batches(Joined(readable), "all")
+
+    def plain(self, part: str) -> Batches:
+        """Return a part for evaluation: in order, unchanged, without what cannot be read.
+
+        Args:
+            part: ``train``, ``val``, ``test`` or ``all``; ``train`` without its random changes.
+
+        Raises:
+            KeyError: there is no such part.
+        """
+        if part == "all":
+            return self.all
+        if part == "train":
+            return self._batches(self._readable(part), "train, in order")
+        found = self.val if part == "val" else self.test
+        if found is None or part not in self._parts:
+            raise KeyError(f"The data has {', '.join(self._parts)}. Received: {part=}")
+        return found
 
     @cached_property
     def mean(self) -> tuple[float, ...]:
@@ -144,7 +176,7 @@ class Data:
             **keys,
         }
 
-    def _batches(self, source: Source, part: str) -> Batches:
+    def _batches(self, source: Source, part: str, **training: Any) -> Batches:
         return Batches(
             source,
             part,
@@ -155,7 +187,7 @@ class Data:
             **self.resize,
             workers=self._workers,
             skipped=self.skipped,
-            **(self._training if part == "train" else {}),
+            **training,
         )
 
     def _readable(self, part: str) -> Source:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-AUGMENT, SUBSTITUTE, ORDER, STATISTICS, MIX, BALANCE = range(6)
+AUGMENT, SUBSTITUTE, ORDER, STATISTICS, MIX, BALANCE, BLOCKS = range(7)
 
 
 def _place(

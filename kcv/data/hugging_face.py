@@ -36,12 +36,12 @@ def find(name: str, channels: int | None) -> Found:
     """
     tables = _load(os.path.expanduser(name))
     features = next(iter(tables.values())).features
-    image, label = _image_column(name, features), _label_column(name, features)
-    names = _names(features[label], tables, label)
+    image, label = image_column(name, features), label_column(name, features)
+    names = names_of(features[label], tables, label)
     parts: dict[str, Source] = {}
     size, native, photos = (0, 0), 3, True
-    for part, table in _parts(name, tables).items():
-        labels = _labels(table, label, names)
+    for part, table in choose_parts(f"hf:{name}", tables).items():
+        labels = labels_of(table[label][:], features[label], names)
         if labels.ndim == 1 and len(labels) and labels.min() < 0:
             log.warning("The part %r of hf:%s has no labels and is not used", part, name)
             continue
@@ -55,7 +55,8 @@ def find(name: str, channels: int | None) -> Found:
     return Found(names, parts, size, native, photos)
 
 
-def _load(name: str) -> dict[str, Any]:
+def import_datasets() -> Any:
+    """Return the package; without it, say how to get it."""
     try:
         import datasets
     except ImportError as error:
@@ -63,6 +64,11 @@ def _load(name: str) -> dict[str, Any]:
             "The data 'hf:NAME' needs Hugging Face datasets, which is not installed. "
             'Run: pip install "kcv[hf]"'
         ) from error
+    return datasets
+
+
+def _load(name: str) -> dict[str, Any]:
+    datasets = import_datasets()
     saved = ("dataset_dict.json", "dataset_info.json")
     if any(os.path.exists(os.path.join(name, one)) for one in saved):
         loaded = datasets.load_from_disk(name)
@@ -74,7 +80,7 @@ def _load(name: str) -> dict[str, Any]:
     return dict(loaded) if isinstance(loaded, dict) else {"all": loaded}
 
 
-def _parts(name: str, tables: dict[str, Any]) -> dict[str, Any]:
+def choose_parts(spec: str, tables: dict[str, Any]) -> dict[str, Any]:
     """Return the tables by part; one without parts is taken as a whole."""
     if len(tables) == 1:
         return {"all": next(iter(tables.values()))}
@@ -82,10 +88,10 @@ def _parts(name: str, tables: dict[str, Any]) -> dict[str, Any]:
     others = [key for key in tables if key.lower() not in PARTS]
     if "train" not in found:
         raise ValueError(
-            f"The data needs the part 'train'. Received: {few(list(tables))} in hf:{name}"
+            f"The data needs the part 'train'. Received: {few(list(tables))} in {spec}"
         )
     if others:
-        log.warning("Parts that are not used of hf:%s: %s", name, ", ".join(others))
+        log.warning("Parts that are not used of %s: %s", spec, ", ".join(others))
     return {part: found[part] for part in ("train", "val", "test") if part in found}
 
 
@@ -93,7 +99,8 @@ def _kind(feature: Any) -> str:
     return type(feature).__name__
 
 
-def _image_column(name: str, features: Any) -> str:
+def image_column(name: str, features: Any) -> str:
+    """Return the name of the first column of images."""
     found = [column for column, feature in features.items() if _kind(feature) == "Image"]
     if not found:
         raise ValueError(
@@ -102,7 +109,8 @@ def _image_column(name: str, features: Any) -> str:
     return found[0]
 
 
-def _label_column(name: str, features: Any) -> str:
+def label_column(name: str, features: Any) -> str:
+    """Return the name of the column of labels."""
     labels = [column for column, one in features.items() if _kind(_item(one)) == "ClassLabel"]
     named = [column for column in ("label", "labels") if column in features]
     if len(labels) != 1 and not named:
@@ -120,7 +128,8 @@ def _item(feature: Any) -> Any:
     return getattr(feature, "feature", feature)
 
 
-def _names(feature: Any, tables: dict[str, Any], column: str) -> list[str]:
+def names_of(feature: Any, tables: dict[str, Any], column: str) -> list[str]:
+    """Return the names of the classes: those that the column has, or its values, sorted."""
     item = _item(feature)
     if _kind(item) == "ClassLabel":
         return list(item.names)
@@ -131,8 +140,8 @@ def _names(feature: Any, tables: dict[str, Any], column: str) -> list[str]:
     return [str(value) for value in sorted(used)]
 
 
-def _labels(table: Any, column: str, names: Sequence[str]) -> np.ndarray:
-    values, feature = table[column][:], table.features[column]
+def labels_of(values: list, feature: Any, names: Sequence[str]) -> np.ndarray:
+    """Return class numbers ``(N,)``, or ``(N, K)`` of 0 and 1, of the values of a column."""
     if _kind(_item(feature)) != "ClassLabel":
         number = {name: label for label, name in enumerate(names)}
         values = [

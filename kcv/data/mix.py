@@ -1,7 +1,7 @@
 """Mixed batches: mixup and CutMix, which make new images and soft labels of pairs of images."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ class Mixed(torch.utils.data.DataLoader):
     classifiers with localizable features", https://arxiv.org/abs/1905.04899) a rectangle of the
     other one is pasted into it. A label is mixed like its image: by the weights of the mean, or by
     the pasted area after its cut at the edges. One weight is drawn for a whole batch.
+
+    Images with weights come with the weight of the mixture, and a label mixed by their shares of
+    it: the loss is then the mixture of the two weighted losses, as it is linear in the label.
 
     The draws depend on (seed, epoch, number of the batch) only, so a resumed run sees the same
     batches. A loss needs to take soft labels, as ``keras.losses.CategoricalCrossentropy`` does.
@@ -85,6 +88,11 @@ class Mixed(torch.utils.data.DataLoader):
         return self.batches.skipped
 
     @property
+    def sizes(self) -> Callable[[int], tuple[int, int]] | None:
+        """Size of the images of an epoch, see `Batches`."""
+        return self.batches.sizes
+
+    @property
     def epoch(self) -> int:
         """Number of the epoch that the next iteration gives, from 0."""
         return self.batches.epoch
@@ -101,32 +109,42 @@ class Mixed(torch.utils.data.DataLoader):
         """Return images as for evaluation, not mixed: ``(len(indices), H, W, C)``, uint8."""
         return self.batches.images(indices)
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:  # type: ignore[override]
         # Looked up before the loop: the batches count on when they give their last one.
         epoch = self.epoch
-        for step, (images, labels) in enumerate(self.batches):
+        for step, batch in enumerate(self.batches):
             # On the device, where there is one: pixels travel there as bytes.
-            if images.is_pinned():
-                images, labels = images.cuda(non_blocking=True), labels.cuda(non_blocking=True)
+            if batch[0].is_pinned():
+                batch = tuple(one.cuda(non_blocking=True) for one in batch)
+            images, labels, *weights = batch
             soft = _soft(labels, self.num_classes)
             rng = draws.generator(self.seed, epoch, step, draws.MIX)
             if epoch >= self.end_epoch or rng.random() >= self.rate:
-                yield images.float(), soft
+                yield images.float(), soft, *weights
             else:
-                yield self._mix(images, soft, rng)
+                yield self._mix(images, soft, rng, *weights)
 
     def _mix(
-        self, images: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        rng: np.random.Generator,
+        weights: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, ...]:
         others = torch.from_numpy(np.argsort(rng.random(len(images)), kind="stable"))
         others = others.to(images.device)
-        share = self.switch if self.mixup and self.cutmix else float(self.cutmix > 0)
-        if rng.random() < share:
+        pasted = self.switch if self.mixup and self.cutmix else float(self.cutmix > 0)
+        if rng.random() < pasted:
             mixed, weight = _paste(images, others, rng.beta(self.cutmix, self.cutmix), rng)
         else:
             weight = rng.beta(self.mixup, self.mixup)
             mixed = images[others].float().lerp_(images.float(), weight)
-        return mixed, torch.lerp(labels[others], labels, weight)
+        if weights is None:
+            return mixed, torch.lerp(labels[others], labels, weight)
+        total = torch.lerp(weights[others], weights, weight)
+        # Of two images without weight no label matters.
+        share = torch.where(total > 0, weight * weights / total, weight)[:, None]
+        return mixed, share * labels + (1 - share) * labels[others], total
 
 
 def _soft(labels: torch.Tensor, num_classes: int) -> torch.Tensor:

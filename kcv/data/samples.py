@@ -32,6 +32,7 @@ class Samples(torch.utils.data.Dataset):
         training: that an unreadable image is replaced with another one.
         sizes: ``(height, width)`` in an epoch; None for ``size`` in all of them.
         mode, interpolation: see ``kcv.data.resize_image``.
+        weights: weight of each image in the loss ``(N,)``; None for batches without weights.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Samples(torch.utils.data.Dataset):
         sizes: Callable[[int], Size] | None = None,
         mode: str = "crop",
         interpolation: str = "bilinear",
+        weights: np.ndarray | None = None,
     ):
+        self.weights = weights
         self.source, self.size, self.seed = source, size, seed
         self.how: dict[str, Any] = {
             "mode": mode,
@@ -73,26 +76,45 @@ class Samples(torch.utils.data.Dataset):
             keys: (epoch, index), or (epoch, index, repeat), of each image.
             memory: bytes to make it in; None for new ones.
             avoid: numbers of images that must not be decoded.
+
+        Returns:
+            The batch. Where images have weights, ``labels`` has the fields ``label`` and
+            ``weight``: those of the images that are in the batch, which need not be those that
+            were asked for.
         """
         unreadable: list[tuple[int, str]] = []
         size = self.sizes(keys[0][0]) if self.sizes else self.size
         operations = sized(self.operations, size)
-        images, labels, streams = np.empty(0, np.uint8), [], draws.Streams(self.seed)
+        images, labels, chosen = np.empty(0, np.uint8), [], []
+        streams = draws.Streams(self.seed)
         try:
             for row, key in enumerate(keys):
                 # The first image says how many channels there are.
                 out = images[row] if row else None
-                image, label = self._sample(key, size, operations, unreadable, avoid, streams, out)
+                image, label, index = self._sample(
+                    key, size, operations, unreadable, avoid, streams, out
+                )
                 if row == 0:
                     images = _room((len(keys), *image.shape), memory)
                 if image is not out:
                     images[row] = image
                 labels.append(label)
+                chosen.append(index)
         # Raised by Batches: on its way out of a loader process it would become a page of text.
         except ImageError:
             return Filled(np.empty(0, np.uint8), np.empty(0, np.int64), unreadable)
         several = isinstance(labels[0], np.ndarray)
-        return Filled(images, np.array(labels, np.float32 if several else np.int64), unreadable)
+        given = np.array(labels, np.float32 if several else np.int64)
+        return Filled(images, self._weighted(given, chosen), unreadable)
+
+    def _weighted(self, labels: np.ndarray, indices: list[int]) -> np.ndarray:
+        """Return labels with the weights of their images beside them, if they have any."""
+        if self.weights is None:
+            return labels
+        fields = [("label", labels.dtype, labels.shape[1:]), ("weight", np.float32)]
+        both = np.empty(len(labels), fields)
+        both["label"], both["weight"] = labels, self.weights[indices]
+        return both
 
     def plain(self, index: int) -> np.ndarray:
         """Return an image at the size wanted, without random changes."""
@@ -116,14 +138,14 @@ class Samples(torch.utils.data.Dataset):
         avoid: frozenset[int],
         streams: draws.Streams,
         out: np.ndarray | None,
-    ) -> tuple[np.ndarray, Any]:
-        """Make an image, perhaps in ``out``, and its label."""
+    ) -> tuple[np.ndarray, Any, int]:
+        """Make an image, perhaps in ``out``; return it, its label and which one it is."""
         epoch, index, *repeat = key
         fresh = partial(streams.at, epoch, index, draws.AUGMENT, *repeat)
         crop = Crop(operations[0], fresh) if operations and _cuts(operations[0]) else None
-        image, label = self._read(epoch, index, unreadable, avoid, crop)
+        image, label, index = self._read(epoch, index, unreadable, avoid, crop)
         if not operations:
-            return self._resize(image, size), label
+            return self._resize(image, size), label, index
         if crop is not None:
             image, rng, rest = *crop.cut(image, out), operations[1:]
         else:
@@ -139,7 +161,7 @@ class Samples(torch.utils.data.Dataset):
                 f"The operations of augment need to give images of size {size}. "
                 f"Received: an image of size {image.shape[:2]} after {operations}"
             )
-        return image, label
+        return image, label, index
 
     def _read(
         self,
@@ -148,16 +170,16 @@ class Samples(torch.utils.data.Dataset):
         unreadable: list[tuple[int, str]],
         avoid: frozenset[int],
         crop: "Crop | None",
-    ) -> tuple[np.ndarray, Any]:
-        """Read an image; in training, another one if it cannot be read."""
+    ) -> tuple[np.ndarray, Any, int]:
+        """Read an image; in training, another one if it cannot be read. The number is its own."""
         for tried in self._candidates(epoch, index):
             try:
                 if tried in avoid:
                     raise ImageError(self.source.name(tried), LETHAL)
                 if crop is None or self.source.in_memory:
-                    return self.source[tried]
+                    return *self.source[tried], tried
                 with reduced(crop.choose):
-                    return self.source[tried]
+                    return *self.source[tried], tried
             except ImageError as error:
                 unreadable.append((tried, error.reason))
                 failure = error

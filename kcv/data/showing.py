@@ -193,7 +193,7 @@ def _batch(data: Data, recipe: Any, epoch: int) -> str:
             "The first images of the first batch, mixed in pairs, with the labels they are given."
         )
     batches.epoch = epoch
-    images, labels = next(iter(batches))
+    images, labels, *_ = next(iter(batches))
     figures = [
         _figure(image.numpy().astype(np.uint8), escape(_label(data, label.numpy())), "")
         for image, label in zip(images[:MIXED], labels[:MIXED], strict=True)

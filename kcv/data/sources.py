@@ -74,7 +74,8 @@ class ArraySource:
         part: name of the part that the array is, for ``name`` and ``key``.
     """
 
-    in_memory, weights = True, None
+    in_memory = True
+    weights: np.ndarray | None = None
 
     def __init__(
         self, images: np.ndarray, labels: np.ndarray, channels: int, dataset: str, part: str
@@ -170,9 +171,14 @@ class PackedSource:
         labels: class numbers ``(N,)``, or several classes ``(N, K)`` of 0 and 1.
         channels: 1 or 3.
         dataset: name of the data set, for ``name``.
+
+    Attributes:
+        blocks: number of the piece ``(N,)`` that holds each image, where ``read`` reads pieces.
     """
 
-    in_memory, weights = False, None
+    in_memory = False
+    weights: np.ndarray | None = None
+    blocks: np.ndarray | None = None
 
     def __init__(
         self,
@@ -219,6 +225,8 @@ class Subset:
         self.source, self.indices = source, np.asarray(indices, np.int64)
         self.labels, self.in_memory = source.labels[self.indices], source.in_memory
         self.weights = None if source.weights is None else source.weights[self.indices]
+        blocks = getattr(source, "blocks", None)
+        self.blocks = None if blocks is None else blocks[self.indices]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -16,6 +16,7 @@ from kcv.data import (
     prepared,
     shards,
     splits,
+    streamed,
     tables,
 )
 from kcv.data import augment as augmentations
@@ -24,12 +25,12 @@ from kcv.data.augment import Operation
 from kcv.data.dataset import Data
 from kcv.data.found import SMALL_SIZE, Found
 from kcv.data.images import resize_image
-from kcv.data.sampling import Growing
+from kcv.data.sampling import CLASS_WEIGHTS, Growing
 from kcv.data.sources import ArraySource, FileSource, Source
 
 FORMS = (
     "'fashion_mini', 'digits', 'folder:PATH', 'csv:FILE', 'jsonl:FILE', 'tiles', 'textures', "
-    "'wds:SHARDS', 'hf:NAME', 'tfds:NAME', or a tuple of arrays (x, y)"
+    "'wds:SHARDS', 'hf:NAME', 'hf-stream:NAME', 'tfds:NAME', or a tuple of arrays (x, y)"
 )
 # Photographs are shrunk to an edge of image_size / 0.875, of which the centre is kept, as in the
 # evaluation of most published networks. Small images have no margin to lose.
@@ -50,6 +51,7 @@ def load(
     repeats: int = 1,
     growing: tuple[int, int] | None = None,
     resize: Mapping[str, Any] | None = None,
+    class_weights: str = "none",
 ) -> Data:
     """Load a data set in parts for training, validation and test.
 
@@ -69,6 +71,7 @@ def load(
     ``jsonl:FILE``     ``weight`` (``tables``)
     ``wds:SHARDS``     WebDataset: ``data/train-{000..011}.tar``, or their folder (``shards``)
     ``hf:NAME``        Hugging Face ``datasets``: a name on the hub, or a folder (``hugging_face``)
+    ``hf-stream:NAME`` the same, read piece by piece while it trains (``streamed``)
     ``tfds:NAME``      TensorFlow Datasets prepared as array_record (``prepared``)
     ================== =============================================================================
 
@@ -93,6 +96,10 @@ def load(
         resize: how evaluation brings images to their size: ``mode``, ``crop_pct`` and
             ``interpolation`` of ``kcv.data.resize_image``. What is left out is ``"crop"``, 0.875
             for photographs over 64 pixels and 1 for all else, and ``"bilinear"``.
+        class_weights: ``"balanced"`` weighs training images of rare classes more, so that all
+            classes count alike in the loss; ``"root"`` half-way, by the root of that; ``"none"``.
+            The weights are multiplied with those of a column ``weight``, and come with the batches.
+            Of several classes in an image: see ``Data.positive_weights``.
 
     Returns:
         The data. Nothing but the list of files is read before it is used.
@@ -107,6 +114,7 @@ def load(
     if isinstance(spec, Data):
         return spec
     _check(channels, batch_size, seed, val_fraction, workers)
+    _check_balance(sampling, class_weights)
     size = None if image_size is None else _pair(image_size)
     found = find(spec, channels)
     if found.faults:
@@ -129,6 +137,7 @@ def load(
         sampling=sampling,
         repeats=repeats,
         sizes=None if growing is None else Growing(growing[0], min(size), growing[1]),
+        class_weights=class_weights,
     )
 
 
@@ -162,6 +171,18 @@ def _check(
         raise ValueError(f"load needs 0 < val_fraction < 1. Received: {val_fraction=}")
     if workers < 0:
         raise ValueError(f"load needs workers >= 0. Received: {workers=}")
+
+
+def _check_balance(sampling: str, class_weights: str) -> None:
+    if class_weights not in CLASS_WEIGHTS:
+        raise ValueError(
+            f"load needs class_weights in {', '.join(CLASS_WEIGHTS)}. Received: {class_weights=}"
+        )
+    if sampling == "balanced" and class_weights != "none":
+        raise ValueError(
+            "Balanced sampling makes classes count alike already. Received: "
+            f"{sampling=} with {class_weights=}. Leave one of them out."
+        )
 
 
 def find(spec: str | Sequence[np.ndarray], channels: int | None = None) -> Found:
@@ -246,6 +267,7 @@ KINDS: dict[str, tuple[bool, Callable[[str, int | None], Found]]] = {
     "jsonl": (True, tables.find_jsonl),
     "wds": (True, shards.find),
     "hf": (True, hugging_face.find),
+    "hf-stream": (True, streamed.find),
     "tfds": (True, prepared.find),
 }
 """Name of a kind of data -> whether an argument follows its colon, and its reader."""

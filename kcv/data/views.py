@@ -1,20 +1,27 @@
 """Several views of a test image, over which a model's answers are averaged."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from kcv.data.batches import Batches
 from kcv.data.images import resize_image
 
-VIEWS = {"one": 1, "flip": 2, "three": 3, "ten": 10}
+VIEWS = {"one": 1, "flip": 2, "three": 3, "six": 6, "ten": 10}
 """Kind -> number of views: ``one``, the centre crop; ``flip``, that and its mirror image; ``three``
-squares along the longer edge, as large as the shorter one; ``ten``, four corners and the centre of
-the image and of its mirror image (Krizhevsky et al. 2012; torchvision's ``TenCrop``)."""
+squares along the longer edge, as large as the shorter one; ``six``, those and their mirror images;
+``ten``, four corners and the centre of the image and of its mirror image (Krizhevsky et al. 2012;
+torchvision's ``TenCrop``)."""
 
 
 def views(
-    image: np.ndarray, size: tuple[int, int], kind: str = "ten", crop_pct: float = 0.875
+    image: np.ndarray,
+    size: tuple[int, int],
+    kind: str = "ten",
+    crop_pct: float = 0.875,
+    interpolation: str = "bilinear",
 ) -> np.ndarray:
     """Return the views of an image ``(H, W, C)``, uint8: ``(V, height, width, C)``.
 
@@ -23,37 +30,43 @@ def views(
         size: ``(height, width)`` of a view.
         kind: a key of ``VIEWS``.
         crop_pct: share of the resized image that a view keeps, as in ``kcv.data.resize_image``;
-            ``three`` keeps all of the shorter edge whatever it says.
+            ``three`` and ``six`` keep all of the shorter edge whatever it says.
+        interpolation: likewise.
 
     Raises:
         ValueError: an unknown kind.
     """
-    if kind not in VIEWS:
-        raise ValueError(f"views needs kind in {', '.join(VIEWS)}. Received: {kind=}")
+    check_kind(kind)
     if kind in ("one", "flip"):
-        centre = resize_image(image, size, crop_pct=crop_pct)
+        centre = resize_image(image, size, crop_pct=crop_pct, interpolation=interpolation)
         return np.stack([centre, centre[:, ::-1]][: VIEWS[kind]])
-    inner = size if kind == "three" else tuple(int(edge / crop_pct) for edge in size)
-    whole = _covering(image, inner)
+    inner = tuple(int(edge / crop_pct) for edge in size) if kind == "ten" else size
+    whole = _covering(image, inner, interpolation)
     down, right = whole.shape[0] - size[0], whole.shape[1] - size[1]
     middle = (round(down / 2), round(right / 2))
-    if kind == "three":
-        corners = [(0, 0), middle, (down, right)]
-    else:
+    if kind == "ten":
         corners = [(0, 0), (0, right), (down, 0), (down, right), middle]
+    else:
+        corners = [(0, 0), middle, (down, right)]
     # The corners of the mirror image, in torchvision's order.
     pictures = [whole] if kind == "three" else [whole, whole[:, ::-1]]
     return np.stack([one[y : y + size[0], x : x + size[1]] for one in pictures for y, x in corners])
 
 
-def _covering(image: np.ndarray, box: tuple[int, ...]) -> np.ndarray:
+def check_kind(kind: str) -> None:
+    """Refuse a word that is not a kind of views."""
+    if kind not in VIEWS:
+        raise ValueError(f"views needs kind in {', '.join(VIEWS)}. Received: {kind=}")
+
+
+def _covering(image: np.ndarray, box: tuple[int, ...], interpolation: str) -> np.ndarray:
     """Resize an image to the smallest size of its shape that covers the box."""
     (height, width), (to_height, to_width) = image.shape[:2], box
     if width * to_height <= height * to_width:
         to_height = int(to_width * height / width)
     else:
         to_width = int(to_height * width / height)
-    return resize_image(image, (to_height, to_width), mode="squash")
+    return resize_image(image, (to_height, to_width), mode="squash", interpolation=interpolation)
 
 
 def batches_of(
@@ -69,17 +82,25 @@ def batches_of(
     Raises:
         ImageError: an image cannot be read.
     """
-    for start in range(0, len(batches.source), count):
-        indices = range(start, min(start + count, len(batches.source)))
-        made = [
-            views(batches.source[index][0], batches.image_size, kind, batches.crop_pct)
-            for index in indices
-        ]
-        yield np.stack(made), batches.labels[start : indices.stop]
+    check_kind(kind)
+
+    def of(index: int) -> np.ndarray:
+        return views(batches.source[index][0], batches.image_size, kind, batches.crop_pct)
+
+    # Decoding gives the interpreter to others.
+    with ThreadPoolExecutor(max(1, batches.workers)) as threads:
+        for start in range(0, len(batches.source), count):
+            indices = range(start, min(start + count, len(batches.source)))
+            yield np.stack(list(threads.map(of, indices))), batches.labels[start : indices.stop]
 
 
 def predict(
-    model: Callable, batches: Batches, kind: str = "ten", batch_size: int = 128
+    model: Any,
+    batches: Batches,
+    kind: str = "ten",
+    batch_size: int = 128,
+    *,
+    scores: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """Return mean probabilities ``(N, K)`` over the views of each image.
 
@@ -88,12 +109,11 @@ def predict(
         batches: the part to predict, e.g. ``data.test``.
         kind: a key of ``VIEWS``.
         batch_size: views in a call of the model.
+        scores: turns logits ``(B, K)`` into probabilities.
     """
     means = []
     for images, _ in batches_of(batches, kind, max(1, batch_size // VIEWS.get(kind, 1))):
         flat = images.reshape(-1, *images.shape[2:])
-        logits = np.asarray(model.predict_on_batch(flat), np.float64)  # type: ignore[attr-defined]
-        scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-        scores /= scores.sum(axis=1, keepdims=True)
-        means.append(scores.reshape(*images.shape[:2], -1).mean(axis=1))
+        found = scores(np.asarray(model.predict_on_batch(flat), np.float64))
+        means.append(found.reshape(*images.shape[:2], -1).mean(axis=1))
     return np.concatenate(means)

@@ -28,6 +28,21 @@ class Model(Steps, keras.Model):
     """
 
     @property
+    def others(self) -> dict[tuple[int, int], "Model"]:
+        """The same network for images of other sizes, which it then takes too; none by default."""
+        return self.__dict__.get("_others", {})
+
+    def take_others(self, models: dict[tuple[int, int], "Model"]) -> None:
+        """Set `others`, past Keras, which would count them as layers."""
+        self.__dict__["_others"] = models
+
+    def __call__(self, inputs, *args, **kwargs):
+        others = self.__dict__.get("_others")
+        other = others.get(tuple(inputs.shape[1:3])) if others else None
+        call = super().__call__ if other is None else other
+        return call(inputs, *args, **kwargs)
+
+    @property
     def has_auxiliary(self) -> bool:
         """Whether the network has auxiliary heads."""
         return self.output_names[-1].startswith("logits_aux")

@@ -73,11 +73,14 @@ class Session:
         self.leaves = Leaves(self.plan.weights) if plain else None
 
     @contextlib.contextmanager
-    def open(self):
-        """Let leaves stand for the weights, which get fresh gradients at the end."""
+    def open(self, x):
+        """Let leaves stand for the weights, which get fresh gradients at the end.
+
+        Images of another size than the plan's run through another one, on the weights themselves.
+        """
         for value in self.values:
             value.grad = None
-        if self.leaves is None:
+        if self.leaves is None or not self.plan.admits(x):
             yield
             return
         self.leaves.open()
@@ -176,7 +179,7 @@ class Steps(Base):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         session = self.__dict__.get("_session") or self.session
         session.find(self)
-        with session.open():
+        with session.open(x):
             scores = self._forward(x, True)
             loss = self._loss(session, x, y, scores, sample_weight, True)
             self._track_loss(loss, x)

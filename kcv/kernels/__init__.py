@@ -22,7 +22,12 @@ from kcv.kernels.convolution import conv2d, corrupts, depthwise_conv2d
 from kcv.kernels.layout import lay_out, match_layout
 from kcv.kernels.machine import device, keep_memory, set_threads
 from kcv.kernels.normalisation import batch_norm
-from kcv.kernels.objective import cross_entropy, hits, mean_cross_entropy
+from kcv.kernels.objective import (
+    binary_cross_entropy,
+    cross_entropy,
+    hits,
+    mean_cross_entropy,
+)
 from kcv.kernels.padding import pads
 from kcv.kernels.pooling import avg_pool2d, max_pool2d
 from kcv.kernels.randomness import drop_path, random_state, seed_backend, set_random_state
@@ -35,6 +40,7 @@ __all__ = [
     "batch_norm",
     "conv2d",
     "corrupts",
+    "binary_cross_entropy",
     "cross_entropy",
     "depthwise_conv2d",
     "device",

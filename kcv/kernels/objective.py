@@ -22,6 +22,31 @@ def cross_entropy(logits, labels, smoothing: float = 0.0):
     return -ops.sum(labels * ops.log_softmax(logits), axis=-1)
 
 
+def binary_cross_entropy(logits, labels, smoothing: float = 0.0, positive_weights=None):
+    """Return the mean over K of the sigmoid cross-entropies, `(B,)` in float32.
+
+    Args:
+        logits: `(B, K)`.
+        labels: `(B, K)`, or class numbers `(B,)`.
+        smoothing: share of each label that is moved to one half.
+        positive_weights: weight of each class's yes `(K,)`, None for 1.
+    """
+    logits = ops.cast(logits, "float32")
+    if len(labels.shape) < len(logits.shape) or labels.shape[-1] != logits.shape[-1]:
+        labels = ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), logits.shape[-1])
+    labels = ops.cast(labels, "float32") * (1 - smoothing) + smoothing / 2
+    weights = None
+    if positive_weights is not None:
+        weights = ops.convert_to_tensor(positive_weights, "float32")
+    if TORCH:
+        losses = F.binary_cross_entropy_with_logits(
+            logits, labels, reduction="none", pos_weight=weights
+        )
+        return losses.mean(-1)
+    yes = ops.softplus(-logits) if weights is None else weights * ops.softplus(-logits)
+    return ops.mean(labels * yes + (1 - labels) * ops.softplus(logits), axis=-1)
+
+
 def mean_cross_entropy(logits, labels, smoothing: float = 0.0):
     """Return the mean of `cross_entropy` over the batch, in one torch call."""
     if not TORCH:

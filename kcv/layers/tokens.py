@@ -58,6 +58,7 @@ class PositionEmbedding(keras.layers.Layer):
     def __init__(self, grid, **kwargs):
         super().__init__(**kwargs)
         self.grid = tuple(grid)
+        self.source = None
 
     def build(self, input_shape):
         shape = (1, *input_shape[1:])
@@ -65,8 +66,22 @@ class PositionEmbedding(keras.layers.Layer):
             shape=shape, initializer=fresh(SMALL_NORMAL), name="position"
         )
 
+    def follow(self, source: "PositionEmbedding") -> bool:
+        """Take the table of another grid from now on, resized in every call; True if it differs."""
+        if source.grid != self.grid:
+            # past Keras, which would count it as a part of this layer
+            self.__dict__["source"] = source
+        return source.grid != self.grid
+
+    def _table(self):
+        if self.source is None:
+            return self.position
+        whole = self.source.position
+        prefix = whole.shape[1] - self.source.grid[0] * self.source.grid[1]
+        return resize_positions(whole, self.source.grid, self.grid, prefix)
+
     def call(self, inputs):
-        return inputs + ops.cast(self.position, inputs.dtype)
+        return inputs + ops.cast(self._table(), inputs.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -89,6 +89,7 @@ class WindowAttention(keras.layers.Layer):
             )
         self.num_heads, self.window, self.shift = num_heads, window, shift
         self.qkv_bias, self.dropout, self.rate = qkv_bias, dropout, rate
+        self.source = None
         if dropout and not kernels.TORCH:
             self.seed_generator = keras.random.SeedGenerator()
 
@@ -180,10 +181,26 @@ class WindowAttention(keras.layers.Layer):
         x = ops.transpose(x, (0, 1, 4, 2, 5, 3, 6))
         return ops.reshape(x, (-1, rows * window, columns * window, heads * width))
 
+    def follow(self, source: "WindowAttention") -> bool:
+        """Take the biases of a layer with larger windows from now on; True if it has such."""
+        if source.window > self.window:
+            # past Keras, which would count it as a part of this layer
+            self.__dict__["source"] = source
+        return source.window > self.window
+
+    def _table(self):
+        """Return the bias of each relative position; of larger windows, those that occur here."""
+        if self.source is None:
+            return self.table
+        side, cut = 2 * self.source.window - 1, self.source.window - self.window
+        whole = ops.reshape(self.source.table, (side, side, self.num_heads))
+        inner = whole[cut : side - cut, cut : side - cut]
+        return ops.reshape(inner, ((2 * self.window - 1) ** 2, self.num_heads))
+
     def _bias(self, dtype):
         """Return bias and mask as one summand of the scores, `(1, fold, window^2, window^2)`."""
         tokens = self.window * self.window
-        bias = kernels.rows(ops.cast(self.table, dtype), self.index)
+        bias = kernels.rows(ops.cast(self._table(), dtype), self.index)
         bias = ops.reshape(ops.transpose(bias), (1, self.num_heads, tokens, tokens))
         if self.mask is None:
             return bias

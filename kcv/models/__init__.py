@@ -4,6 +4,7 @@ import builtins
 import difflib
 import fnmatch
 import inspect
+from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from kcv.models import (
     resnet,
     shufflenet_v1,
     shufflenet_v2,
+    sizes,
     squeezenet,
     swin,
     vgg,
@@ -53,7 +55,18 @@ VARIANTS = {
     **vit.VARIANTS,
 }
 
-__all__ = ["VARIANTS", "Model", "Transfer", "build", "features", "fields", "list", "transfer"]
+__all__ = [
+    "VARIANTS",
+    "Model",
+    "Transfer",
+    "at_size",
+    "build",
+    "features",
+    "fields",
+    "list",
+    "several_sizes",
+    "transfer",
+]
 
 
 class Transfer(NamedTuple):
@@ -183,6 +196,34 @@ def transfer(source, target) -> Transfer:
     for layer, values in copies:
         layer.set_weights(values)
     return Transfer([layer.name for layer, _ in copies], new)
+
+
+def at_size(model: Model, image_size: int | tuple[int, int]) -> Model:
+    """Return the network of a model for images of another size; both have the same weights.
+
+    Training one trains the other. Tables of positions are resized from the model's in every call.
+
+    Args:
+        model: a network of `build`.
+        image_size: pixels, one number for a square or (height, width).
+
+    Raises:
+        ValueError: if the network has weights that depend on the size of the image.
+    """
+    return sizes.at_size(model, image_size, build)
+
+
+def several_sizes(model: Model, image_sizes: Iterable[tuple[int, int]]):
+    """Return a context in which a model takes images of other sizes too, for `fit`.
+
+    Args:
+        model: a network of `build`.
+        image_sizes: (height, width) of the images that come besides those of its own size.
+
+    Raises:
+        ValueError: if the network has weights that depend on the size of the image.
+    """
+    return sizes.several_sizes(model, image_sizes, build)
 
 
 def _weighted(model):

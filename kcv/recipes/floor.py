@@ -14,10 +14,12 @@ def linear_accuracy(data) -> dict | None:
     weight decay; seconds in NumPy.
 
     Returns:
-        `{"name", "accuracy"}`, or None for images over 64 pixels, more than 20,000 of them, or
-        data without a test part.
+        `{"name", "accuracy"}`, or None for images over 64 pixels, more than 20,000 of them, data
+        without a test part, or images of several classes.
     """
-    if data.test is None or max(data.image_size) > SIDE or len(data.train.labels) > IMAGES:
+    if data.test is None or data.multi_label:
+        return None
+    if max(data.image_size) > SIDE or len(data.train.labels) > IMAGES:
         return None
     x, y = _pixels(data.train)
     mean, std = x.mean(0), x.std(0) + 1.0

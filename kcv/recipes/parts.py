@@ -80,33 +80,73 @@ def make_batches(recipe: Recipe, data):
     )
 
 
-def make_loss(recipe: Recipe) -> keras.losses.Loss:
-    """Return the cross-entropy of the recipe; labels may be class numbers or soft."""
+def make_loss(recipe: Recipe, data=None) -> keras.losses.Loss:
+    """Return the cross-entropy of the recipe; labels may be class numbers or soft.
+
+    Args:
+        data: the `kcv.data.Data` to train on, which knows what a yes of each class weighs; needed
+            for `class_weights` where images have several classes.
+    """
+    if recipe.loss == "binary_cross_entropy":
+        weights = None if data is None else data.positive_weights
+        return losses.BinaryCrossEntropy(recipe.label_smoothing, weights)
     return losses.CrossEntropy(recipe.label_smoothing)
 
 
-def make_metrics(num_classes: int) -> list[keras.metrics.Metric]:
-    """Return accuracy, and top-5 accuracy where there are more than five classes."""
+def make_metrics(num_classes: int, multi_label: bool = False) -> list[keras.metrics.Metric]:
+    """Return accuracy, and top-5 accuracy where there are more than five classes.
+
+    Args:
+        multi_label: that images have several classes: mean average precision and F1 then.
+    """
+    if multi_label:
+        return [losses.MeanAveragePrecision(num_classes), losses.F1(num_classes)]
     top5 = [losses.Accuracy(5, name="top5_accuracy")] if num_classes > 5 else []
     return [losses.Accuracy(), *top5]
 
 
-def make_callbacks(recipe: Recipe, train) -> list[keras.callbacks.Callback]:
+class _Grown:
+    """Training batches of the size that the network has at the end, whatever the epoch is."""
+
+    def __init__(self, train, epochs: int):
+        self.train, self.epochs = train, epochs
+
+    def __iter__(self):
+        epoch = self.train.epoch
+        self.train.epoch = max(epoch, self.epochs)
+        try:
+            yield from self.train
+        finally:
+            self.train.epoch = epoch
+
+
+def _grown(recipe: Recipe, train):
+    """Return what SWA measures batch-norm statistics on, also where a run stops before its end."""
+    return _Grown(train, recipe.epochs) if recipe.start_size else train
+
+
+def monitored(data) -> str:
+    """Return the number of the epoch logs that tells the best epoch of a run on this data."""
+    return "val_mean_average_precision" if data.multi_label else "val_accuracy"
+
+
+def make_callbacks(
+    recipe: Recipe, train, monitor: str = "val_accuracy"
+) -> list[keras.callbacks.Callback]:
     """Return the averaging and stopping callbacks of the recipe, in the order that `fit` needs.
 
     Args:
         train: the training batches, over which SWA re-estimates batch-norm statistics.
+        monitor: the number that early stopping watches.
     """
     made: list[keras.callbacks.Callback] = []
     ema = callbacks.EMA(recipe.ema_decay) if recipe.ema_decay else None
     if ema is not None:
         made.append(ema)
     if recipe.swa_start:
-        made.append(callbacks.SWA(recipe.swa_start, data=train))
+        made.append(callbacks.SWA(recipe.swa_start, data=_grown(recipe, train)))
     if recipe.patience:
         made.append(
-            callbacks.EarlyStopping(
-                "val_accuracy", recipe.patience, restore_best=True, averaged=ema
-            )
+            callbacks.EarlyStopping(monitor, recipe.patience, restore_best=True, averaged=ema)
         )
     return made

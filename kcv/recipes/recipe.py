@@ -8,8 +8,11 @@ from typing import Any
 
 import tomli_w
 
+from kcv.data.sampling import CLASS_WEIGHTS, SAMPLINGS
+
 OPTIMIZERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("one_cycle", "cosine", "step", "exponential", "polynomial", "constant")
+LOSSES = ("auto", "cross_entropy", "binary_cross_entropy")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -39,7 +42,12 @@ class Recipe:
         weight_decay: coupled for SGD and RMSprop, decoupled for AdamW; norms, biases and position
             embeddings are spared.
         clip_norm: largest norm of all gradients together, 0 for no limit.
-        label_smoothing: share of a label spread over all classes.
+        loss: `"cross_entropy"`, one class an image; `"binary_cross_entropy"`, a yes or no for each
+            class; `"auto"` takes the first, or the second where images have several classes.
+        class_weights: `"balanced"` weighs rare classes more in the loss, so that all count alike,
+            `"root"` half-way, `"none"` not; see `kcv.data.load`.
+        label_smoothing: share of a label spread over all classes, or, with
+            `"binary_cross_entropy"`, moved to one half.
         mixup, cutmix: alpha of the Beta distribution that mixes pairs of images (Zhang et al.
             2017, https://arxiv.org/abs/1710.09412) or pastes one into another (Yun et al. 2019,
             https://arxiv.org/abs/1905.04899), 0 for never; with both, each batch draws one.
@@ -53,7 +61,8 @@ class Recipe:
         patience: epochs without a better validation accuracy before training stops, 0 for never.
         sampling: `"shuffled"`, or `"balanced"`: every class as often as any other.
         repeats: how often each image of a batch is repeated with other random changes.
-        start_size: pixels of the first epochs, growing to `image_size`; 0 for no growth.
+        start_size: pixels of the first epoch, growing to `image_size` over three quarters of the
+            epochs; 0 for no growth. Needs a network whose weights suit images of several sizes.
         mix_epochs: epochs with mixup and CutMix, 0 for all.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         compile: whether `torch.compile` makes kernels of the network: minutes at the start, less
@@ -89,6 +98,8 @@ class Recipe:
     epsilon: float = 1e-8
     weight_decay: float = 5e-4
     clip_norm: float = 0.0
+    loss: str = "auto"
+    class_weights: str = "none"
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -190,6 +201,9 @@ def _check_words(recipe: Recipe) -> None:
         ("stem", ("standard", "medium", "small")),
         ("optimizer", OPTIMIZERS),
         ("schedule", SCHEDULES),
+        ("loss", LOSSES),
+        ("sampling", SAMPLINGS),
+        ("class_weights", tuple(CLASS_WEIGHTS)),
         ("precision", PRECISIONS),
     ):
         if getattr(recipe, name) not in words:
@@ -243,6 +257,11 @@ def _check_ranges(recipe: Recipe) -> None:
         raise ValueError(
             "The recipe needs start_size = 0 with compile = true: kernels are made for one size. "
             f"Received: start_size={recipe.start_size}."
+        )
+    if recipe.sampling == "balanced" and recipe.class_weights != "none":
+        raise ValueError(
+            "Balanced sampling makes classes count alike already. Received: sampling='balanced' "
+            f"with class_weights={recipe.class_weights!r}. Leave one of them out."
         )
     if recipe.channels == 2:
         raise ValueError("The recipe needs channels to be 0, 1 or 3. Received: channels=2.")

@@ -178,6 +178,8 @@ class EpochLog(keras.callbacks.Callback):
         numbers.setdefault("learning_rate", float(self.model.optimizer.learning_rate))
         speed = self.images / max(self.seconds or total, 1e-9)
         row = {"epoch": epoch + 1, **numbers, "seconds": total, "images_per_second": speed}
+        if self.train.sizes is not None:
+            row["image_size"] = self.train.sizes(epoch)[0]
         self.rows.append(row)
         try:
             write_text(self.path, "".join(json.dumps(r) + "\n" for r in self.rows))

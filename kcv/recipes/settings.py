@@ -70,16 +70,12 @@ def resolve(
     if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
         draft = get(recipe, "published").changed(**changes)
         loaded = load(draft, data, resize)
-    if loaded.multi_label:
-        raise ValueError(
-            "A recipe trains on one class per image. Received: data with several labels. "
-            "Use data.train with a binary cross-entropy in model.fit."
-        )
     height, width = loaded.image_size
     return draft.changed(
         data=loaded.spec,
         image_size=height if height == width else draft.image_size,
         channels=loaded.channels,
+        loss=_loss(draft.loss, loaded),
         threads=draft.threads or default_threads(),
     ), loaded
 
@@ -92,6 +88,17 @@ def _resizing(recipe: Recipe, folder: Path | None) -> dict | None:
         return None
     seen = weights.checkpoints.locate(recipe.weights).preprocessing
     return None if seen is None else seen.resize
+
+
+def _loss(name: str, data: Data) -> str:
+    if data.multi_label and name == "cross_entropy":
+        raise ValueError(
+            "Images of several classes need loss='binary_cross_entropy', or 'auto'. "
+            f"Received: loss='cross_entropy' for {data.spec}."
+        )
+    if name != "auto":
+        return name
+    return "binary_cross_entropy" if data.multi_label else "cross_entropy"
 
 
 def load(recipe: Recipe, data=None, resize: dict | None = None) -> Data:
@@ -108,9 +115,25 @@ def load(recipe: Recipe, data=None, resize: dict | None = None) -> Data:
         workers=recipe.workers,
         sampling=recipe.sampling,
         repeats=recipe.repeats,
-        growing=(recipe.start_size, recipe.epochs) if recipe.start_size else None,
+        growing=(recipe.start_size, _growing_epochs(recipe)) if recipe.start_size else None,
         resize=resize,
+        class_weights=recipe.class_weights,
     )
+
+
+def _growing_epochs(recipe: Recipe) -> int:
+    """Return over how many epochs images grow; the last quarter of them have their full size.
+
+    So it is in the source of `kcv.data.sampling.Growing`, whose last of four stages has that size.
+    """
+    return max(1, round(0.75 * recipe.epochs))
+
+
+def growing_sizes(recipe: Recipe, data: Data) -> set[tuple[int, int]]:
+    """Return the sizes of training images that are not those of the network."""
+    sizes = data.train.sizes
+    every = set() if sizes is None else {sizes(epoch) for epoch in range(recipe.epochs)}
+    return every - {data.image_size}
 
 
 def make_folder(recipe: Recipe, out) -> Path:

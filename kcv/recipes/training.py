@@ -8,9 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kcv import callbacks, kernels, report, seeding
+from kcv import callbacks, kernels, models, report, seeding
 from kcv.callbacks.progress import Progress
 from kcv.data import Data
+from kcv.data.views import check_kind
 from kcv.inference import load_run
 from kcv.recipes import floor, scoring, settings
 from kcv.recipes.parts import (
@@ -19,6 +20,7 @@ from kcv.recipes.parts import (
     make_loss,
     make_metrics,
     make_optimizer,
+    monitored,
 )
 from kcv.recipes.recipe import Recipe
 from kcv.recipes.run import (
@@ -74,7 +76,8 @@ def train(
     _prepare(recipe)
     model = settings.build(recipe, loaded, settings.read_arguments(folder) if folder else None)
     _announce(recipe, path)
-    return _fit(Run(path, recipe, model), loaded)
+    with models.several_sizes(model, settings.growing_sizes(recipe, loaded)):
+        return _fit(Run(path, recipe, model), loaded)
 
 
 def _announce(recipe: Recipe, path: Path) -> None:
@@ -109,15 +112,17 @@ def _fit(run: Run, data: Data) -> Run:
     train = make_batches(recipe, data)
     model.compile(
         make_optimizer(recipe, len(data.train), model),
-        make_loss(recipe),
-        metrics=make_metrics(data.num_classes),
+        make_loss(recipe, data),
+        metrics=make_metrics(data.num_classes, data.multi_label),
         jit_compile=recipe.compile or "auto",
     )
     # data and seed decide the checkpoint; a resume with others is refused there
-    averaging = make_callbacks(recipe, train)
+    monitor = monitored(data)
+    averaging = make_callbacks(recipe, train, monitor)
     checkpoint = callbacks.Checkpoint(
         run.path / "checkpoints",
         callbacks=averaging,
+        monitor=monitor,
         seed=recipe.seed,
         meta={"model": recipe.model, "data": recipe.data, "batch_size": recipe.batch_size},
     )
@@ -169,6 +174,7 @@ def _describe(run: Run, data: Data) -> None:
         "mean": np.broadcast_to(mean, data.channels).tolist(),
         "std": np.broadcast_to(std, data.channels).tolist(),
         "resize": data.resize,
+        "multi_label": data.multi_label,
         "kcv": __version__,
     }
     write_json(run.path / "model.json", about)
@@ -213,25 +219,32 @@ def _finish(run: Run, data: Data) -> None:
     report.write(run.path)
 
 
-def evaluate(run, data=None, *, split: str = "test", batch_size: int = 128) -> dict:
-    """Score a run on data: loss, accuracy, top-5 accuracy, count.
+def evaluate(
+    run, data=None, *, split: str = "test", batch_size: int = 128, views: str = "one"
+) -> dict:
+    """Score a run on data: loss, accuracy, top-5 accuracy, count (see `scoring.score`).
 
     Args:
         run: a run folder, or what `train` returned.
         data: what `kcv.data.load` takes, with the classes of the run; by default the run's own.
         split: `"test"`, `"val"`, `"train"` or `"all"`; a folder of class folders without splits
             is taken whole.
+        views: over which views of each image the probabilities are averaged: `"one"`, `"flip"`,
+            `"three"`, `"six"` or `"ten"`, see `kcv.data.views.VIEWS`.
 
     Raises:
-        ValueError: if the classes are not those of the run, or there is no such split.
+        ValueError: if the classes are not those of the run, or there is no such split or view.
     """
     path = Path(getattr(run, "path", run))
+    check_kind(views)
     model, about = load_run(path)
     recipe = Recipe.from_toml(path / "recipe.toml").changed(
         augment="none",
         batch_size=batch_size,
         image_size=about["image_size"][0],
         channels=about["channels"],
+        # what concerns training only, and might not suit other data
+        **{"sampling": "shuffled", "class_weights": "none", "repeats": 1, "start_size": 0},
         **({"data": data} if isinstance(data, str) else {}),
     )
     loaded = settings.load(recipe, data, about.get("resize"))
@@ -241,10 +254,9 @@ def evaluate(run, data=None, *, split: str = "test", batch_size: int = 128) -> d
             f"Received: {_few(loaded.class_names)}."
         )
     whole = data is not None and split == "test" and loaded.was_split
-    batches = loaded.all if whole else getattr(loaded, split, None)
-    if batches is None:
+    if not whole and split not in (*loaded.class_counts, "all"):
         raise ValueError(f"The data has no such part. Received: split={split!r}.")
-    return scoring.score(model, batches)
+    return scoring.score(model, loaded.plain("all" if whole else split), views=views)
 
 
 def _few(names) -> str:

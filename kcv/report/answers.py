@@ -14,7 +14,7 @@ PAIRS = 10
 
 def confusion(contents: Contents) -> str:
     """Draw the confusion matrix, and name the pairs that are mixed up most."""
-    if contents.predictions is None:
+    if contents.predictions is None or contents.predictions.several:
         return ""
     names = contents.class_names
     svg = pictures.inline_svg(plots.confusion(contents), "confusion", "Confusion matrix")
@@ -42,6 +42,8 @@ def classes(contents: Contents) -> str:
     """List recall, precision, F1 and support of the classes, the weakest first."""
     if contents.predictions is None:
         return ""
+    if contents.predictions.several:
+        return _several_classes(contents, contents.predictions)
     result = scores.class_scores(_matrix(contents.predictions))
     order = np.argsort(result.f1, kind="stable")  # NaN, a class that never occurs, comes last
     text = (
@@ -49,10 +51,8 @@ def classes(contents: Contents) -> str:
         "answers with this class that were right; F1 is their harmonic mean. Weakest class first; "
         "orange lies clearly below the middle class."
     )
-    if len(order) > CLASSES:
-        half = CLASSES // 2
-        text += f" Of {len(order)} classes, the {half} weakest and the {half} strongest are shown."
-        order = np.concatenate([order[:half], order[-half:]])
+    order, more = _ends(order)
+    text += more
     middle = [np.nanmedian(rates) - MARGIN for rates in (result.recall, result.precision)]
     rows = [
         (
@@ -68,16 +68,60 @@ def classes(contents: Contents) -> str:
     return markup.section("Class by class", text, markup.table(heads, rows, numbers=2), "long")
 
 
+def _several_classes(contents: Contents, predictions: Predictions) -> str:
+    """List the classes by average precision, where an image may have several."""
+    probabilities, labels = predictions.probabilities, predictions.labels
+    area = scores.average_precision(probabilities, labels)
+    result = scores.label_scores(probabilities >= 0.5, labels)
+    order, more = _ends(np.argsort(area, kind="stable"))
+    text = (
+        "Average precision is the mean of the precision down to each image of the class, all "
+        "images sorted by their score. Recall, precision and F1 are those of the answers with a "
+        "score of 0.5 and more. Weakest class first; orange lies clearly below the middle class."
+    )
+    columns = (area, result.recall, result.precision)
+    middle = [np.nanmedian(rates) - MARGIN for rates in columns]
+    rows = [
+        (
+            _name(contents, c),
+            *(markup.rate(rates[c], low) for rates, low in zip(columns, middle, strict=True)),
+            "-" if np.isnan(result.f1[c]) else f"{result.f1[c]:.3f}",
+            result.support[c],
+        )
+        for c in order
+    ]
+    heads = ("class", "average precision", "recall", "precision", "F1", "images")
+    table = markup.table(heads, rows, numbers=2)
+    return markup.section("Class by class", text + more, table, "long")
+
+
+def _ends(order: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return the classes to list, and what to say of those that are left out."""
+    if len(order) <= CLASSES:
+        return order, ""
+    half = CLASSES // 2
+    text = f" Of {len(order)} classes, the {half} weakest and the {half} strongest are shown."
+    return np.concatenate([order[:half], order[-half:]]), text
+
+
 def galleries(contents: Contents) -> str:
     """Show the most confident mistakes and the most confident right answers."""
     if contents.predictions is None:
         return ""
-    best, worst = scores.examples(contents.predictions.probabilities, contents.predictions.labels)
+    several = contents.predictions.several
+    choose = scores.label_examples if several else scores.examples
+    best, worst = choose(contents.predictions.probabilities, contents.predictions.labels)
     wrong = (
         "The wrong answers that the model was most sure of: they show mislabelled and unclear "
         "images, and what the model has not understood. The figure is its confidence."
     )
     right = "The right answers that it was most sure of, the surest of every class first."
+    if several:
+        wrong = (
+            "The images with a wrong class, or without a right one, whose truth the model thought "
+            "least likely: they show missing labels and unclear images."
+        )
+        right = "The images with every class right whose truth it was most sure of."
     return _gallery("Most confident mistakes", wrong, contents, worst) + _gallery(
         "Most confident right answers", right, contents, best
     )
@@ -92,17 +136,10 @@ def _gallery(title: str, text: str, contents: Contents, positions: np.ndarray) -
 
 def _card(contents: Contents, position: int) -> str:
     """Return one image with what it is, what the model said, and how sure it was."""
-    probabilities, labels, names, _, thumbnails = contents.predictions  # type: ignore[misc]
-    answer, label = int(probabilities[position].argmax()), int(labels[position])
-    said = escape(contents.class_names[answer])
-    score = markup.percent(float(probabilities[position, answer]))
+    _, _, names, _, thumbnails = contents.predictions  # type: ignore[misc]
     path = str(names[position])
     file = escape(path.rpartition("/")[2])
-    if answer == label:
-        caption = f'<span class="right">{said}</span> {score}'
-    else:
-        true = escape(contents.class_names[label])
-        caption = f'<span class="wrong">{said}</span> {score}<br>is {true}'
+    caption = _caption(contents, contents.predictions, position)  # type: ignore[arg-type]
     picture = '<span class="empty">not stored</span>'
     if position in thumbnails:
         pixels = thumbnails[position]
@@ -112,6 +149,24 @@ def _card(contents: Contents, position: int) -> str:
         f'<figure title="{escape(path)}">{picture}<figcaption>{caption}'
         f"<small>{file}</small></figcaption></figure>"
     )
+
+
+def _caption(contents: Contents, predictions: Predictions, position: int) -> str:
+    scored, label = predictions.probabilities[position], predictions.labels[position]
+    names = contents.class_names
+    if predictions.several:
+        said_all = [c for c in np.argsort(-scored, kind="stable").tolist() if scored[c] >= 0.5]
+        shown = [f"{escape(names[c])} {markup.percent(float(scored[c]))}" for c in said_all]
+        right = set(said_all) == set(np.flatnonzero(label).tolist())
+        said, true = ", ".join(shown), ", ".join(names[c] for c in np.flatnonzero(label))
+        said, score = said or "no class", ""
+    else:
+        answer = int(scored.argmax())
+        right, said, true = answer == label, escape(names[answer]), names[int(label)]
+        score = markup.percent(float(scored[answer]))
+    if right:
+        return f'<span class="right">{said}</span> {score}'
+    return f'<span class="wrong">{said}</span> {score}<br>is {escape(true) or "no class"}'
 
 
 def _name(contents: Contents, number: int) -> str:

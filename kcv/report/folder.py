@@ -18,10 +18,15 @@ class Predictions(NamedTuple):
     """What the model said about N images of one part of the data."""
 
     probabilities: np.ndarray  # (N, K)
-    labels: np.ndarray  # (N,)
+    labels: np.ndarray  # (N,), or (N, K) of 0 and 1 where images have several classes
     names: np.ndarray  # (N,) file names
     split: str
     thumbnails: dict[int, np.ndarray]  # position -> (h, w, c) uint8
+
+    @property
+    def several(self) -> bool:
+        """Whether images have several classes."""
+        return self.labels.ndim == 2
 
 
 @dataclass
@@ -137,10 +142,12 @@ def _predictions(path: Path) -> Predictions:
         thumbnails = dict(zip(positions, file["thumbnails"], strict=True)) if positions else {}
     if probabilities.ndim != 2 or not len(probabilities) == len(labels) == len(names):
         raise ValueError(
-            "predictions.npz needs probabilities (N, K), labels (N,) and names (N,). "
+            "predictions.npz needs probabilities (N, K), labels (N,) or (N, K), and names (N,). "
             f"Received: shapes {probabilities.shape}, {labels.shape} and {names.shape}."
         )
     count = probabilities.shape[1]
+    if labels.ndim == 2 and len(labels) and labels.shape[1] == count:
+        return Predictions(probabilities, labels, names, split, thumbnails)
     if not len(labels) or labels.min() < 0 or labels.max() >= count:
         raise ValueError(
             f"predictions.npz needs at least one image, and labels from 0 to {count - 1}. "

@@ -45,11 +45,18 @@ def curves(run: Any) -> Figure:
     figure = Figure(figsize=(9, 2.9), dpi=100, layout="constrained")
     panels = figure.subplots(1, 3)
     _lines(panels[0], log, "loss", ("loss", "val_loss"))
-    _lines(panels[1], log, "accuracy", ("accuracy", "val_accuracy"))
+    key = quality(log)
+    _lines(panels[1], log, key.replace("_", " "), (key, f"val_{key}"))
     _lines(panels[2], log, "learning rate", ("learning_rate",))
-    _mark_best(panels[1], log)
+    _mark_best(panels[1], log, f"val_{key}")
     panels[2].axhline(0, color=GRID, linewidth=0.7)
     return figure
+
+
+def quality(log: list[dict]) -> str:
+    """Return the number of the epochs that tells how good they are."""
+    several = any("mean_average_precision" in row for row in log)
+    return "mean_average_precision" if several else "accuracy"
 
 
 def confusion(run: Any) -> Figure:
@@ -66,7 +73,7 @@ def confusion(run: Any) -> Figure:
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it holds no predictions.
+        ValueError: If it holds no predictions, or images have several classes.
     """
     from matplotlib.figure import Figure
 
@@ -75,6 +82,11 @@ def confusion(run: Any) -> Figure:
         raise ValueError(
             "A confusion matrix needs predictions.npz, which a finished run has. "
             f"Received: {contents.path} without a readable one."
+        )
+    if contents.predictions.several:
+        raise ValueError(
+            "A confusion matrix needs images of one class each. "
+            f"Received: {contents.path}, whose images have several."
         )
     names, (probabilities, labels, *_) = contents.class_names, contents.predictions
     matrix = scores.confusion_matrix(probabilities.argmax(axis=1), labels, len(names))
@@ -136,8 +148,8 @@ def _style(axes: Axes, title: str) -> None:
     axes.spines[["left", "bottom"]].set_color(GRID)
 
 
-def _mark_best(axes: Axes, log: list[dict]) -> None:
-    points = _points(log, "val_accuracy")
+def _mark_best(axes: Axes, log: list[dict], key: str) -> None:
+    points = _points(log, key)
     if not points:
         return
     epoch, value = max(points, key=lambda point: point[1])

@@ -64,6 +64,59 @@ def examples(probabilities: np.ndarray, labels: np.ndarray, count: int = 12) -> 
     return Examples(best=best[:count], worst=worst[:count])
 
 
+def label_examples(probabilities: np.ndarray, labels: np.ndarray, count: int = 12) -> Examples:
+    """Choose the images to show where images have several classes.
+
+    A right answer has every class right; how sure it was is the mean logarithm of what it said of
+    the truth. The most confident mistakes are those that said least of the truth.
+
+    Args:
+        probabilities: (N, K) scores between 0 and 1, a yes from 0.5 on.
+        labels: (N, K) of 0 and 1.
+        count: How many of either kind; fewer come back where there are fewer.
+    """
+    said = np.where(labels > 0, probabilities, 1 - probabilities)
+    sure = np.log(np.maximum(said, 1e-12)).mean(1)
+    right = ((probabilities >= 0.5) == (labels > 0)).all(1)
+    order = np.argsort(sure, kind="stable")
+    worst, best = order[~right[order]], order[right[order]][::-1]
+    return Examples(best=best[:count], worst=worst[:count])
+
+
+def average_precision(scored: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the area under precision over recall of each class, (K,): NaN without any image.
+
+    The mean of the precision down to each image of the class, the images sorted by their score;
+    images of one score stand together, as in scikit-learn's ``average_precision_score``.
+
+    Args:
+        scored: (N, K), higher for a surer yes.
+        labels: (N, K) of 0 and 1.
+    """
+    areas = np.full(labels.shape[1], np.nan)
+    for c in np.flatnonzero(labels.any(axis=0)):
+        order = np.argsort(-scored[:, c], kind="stable")
+        found = np.cumsum(labels[order, c] > 0)
+        # the last image of each score: with it come all others of this score
+        last = np.flatnonzero(np.append(np.diff(scored[order, c]) != 0, True))
+        gained = np.diff(found[last], prepend=0)
+        areas[c] = (gained * found[last] / (last + 1)).sum() / found[-1]
+    return areas
+
+
+def label_scores(said: np.ndarray, labels: np.ndarray) -> ClassScores:
+    """Return precision, recall, F1 and support of the classes of (N, K) answers and labels."""
+    said, labels = said > 0, labels > 0
+    right, chosen, support = (said & labels).sum(0), said.sum(0), labels.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return ClassScores(
+            precision=right / chosen,
+            recall=right / support,
+            f1=np.where(support > 0, 2 * right / (support + chosen), np.nan),
+            support=support,
+        )
+
+
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Count images by true class (row) and predicted class (column): (N,), (N,) -> (K, K)."""
     cells = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)

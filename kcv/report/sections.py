@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from kcv.report import markup, pictures, plots, scores
+from kcv.report import folder, markup, pictures, plots, scores
 from kcv.report.folder import Contents
 
 LISTED = 100  # skipped files that are named
@@ -40,6 +40,8 @@ def problems(contents: Contents) -> str:
 
 def comparison(contents: Contents) -> str:
     """Draw the accuracy beside what needs no network: a linear model, and a constant answer."""
+    if contents.predictions is not None and contents.predictions.several:
+        return _comparison_of_several(contents.predictions)
     measured = test_accuracy(contents)
     if measured is None:
         return ""
@@ -58,11 +60,25 @@ def comparison(contents: Contents) -> str:
     return markup.section("How good is it?", text, f'<div class="bars">{"".join(bars)}</div>')
 
 
+def _comparison_of_several(predictions: folder.Predictions) -> str:
+    """Draw the mean average precision beside that of answers that know nothing."""
+    labels = predictions.labels
+    area = float(np.nanmean(scores.average_precision(predictions.probabilities, labels)))
+    # the precision of a random order is the share of the images that have the class
+    chance = float(labels.mean(axis=0)[labels.any(axis=0)].mean())
+    bars = [markup.bar("this run", area), markup.bar("images in random order", chance)]
+    text = (
+        f"Mean average precision on {len(labels):,} images of the {escape(predictions.split)} "
+        "part, beside that of answers that know nothing of the image."
+    )
+    return markup.section("How good is it?", text, f'<div class="bars">{"".join(bars)}</div>')
+
+
 def curves(contents: Contents) -> str:
     """Draw the training."""
     if not contents.log:
         return ""
-    alt = "Loss, accuracy and learning rate over the epochs"
+    alt = f"Loss, {plots.quality(contents.log).replace('_', ' ')} and learning rate over the epochs"
     svg = pictures.inline_svg(plots.curves(contents), "curves", alt)
     text = (
         "Per epoch. Training is measured on augmented images while the weights still move, "
@@ -118,7 +134,21 @@ def test_accuracy(contents: Contents) -> tuple[float, int] | None:
     return float(right.mean()), len(right)
 
 
+def _precision_tile(contents: Contents) -> str:
+    test = contents.metrics.get("test") or {}
+    if not test:
+        best = max((row.get("val_mean_average_precision") or 0 for row in contents.log), default=0)
+        note = f"best validation {markup.percent(best)}" if best else ""
+        return markup.tile("test mean average precision", "not measured", note, "main")
+    note = f"F1 {test['f1']:.3f}, all classes right {markup.percent(test['exact'])}"
+    note += f", n = {test['count']:,}"
+    value = markup.percent(test["mean_average_precision"])
+    return markup.tile("test mean average precision", value, note, "main big")
+
+
 def _accuracy_tile(contents: Contents) -> str:
+    if contents.model.get("multi_label"):
+        return _precision_tile(contents)
     measured = test_accuracy(contents)
     if measured is None:
         best = max((row.get("val_accuracy") or 0 for row in contents.log), default=0)

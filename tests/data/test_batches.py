@@ -416,3 +416,61 @@ def test_load_passes_sampling_repeats_and_sizes_to_training_only(flowers):
     assert images.shape[1:3] == (8, 8)
     assert (labels.reshape(3, 3) == labels[::3, None]).all()
     assert next(iter(data.val))[0].shape[1:3] == (16, 16)
+
+
+def weighed(count):
+    """A source whose image i weighs i / 2."""
+    source = numbered(count)
+    source.weights = np.arange(count, dtype=np.float32) / 2
+    return source
+
+
+def test_weights_come_with_the_images_they_belong_to():
+    batches = train(weighed(12))
+    for images, labels, weights in batches:
+        assert weights.dtype == torch.float32
+        np.testing.assert_array_equal(weights, images[:, 0, 0, 0] / 2)
+        assert labels.dtype == torch.int64
+    assert len(next(iter(train(numbered(12))))) == 2
+
+
+def test_only_training_batches_have_weights():
+    batches = Batches(weighed(6), "val", image_size=(4, 4), batch_size=6)
+    assert batches.weights is None
+    assert len(next(iter(batches))) == 2
+
+
+def test_weights_that_are_given_replace_those_of_the_source():
+    batches = train(weighed(12), weights=np.full(12, 3.0))
+    assert {tuple(weights.tolist()) for _, _, weights in batches} == {(3.0,) * 6}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_substitute_brings_its_own_weight(flowers, workers):
+    (flowers / "rose" / "003.png").write_bytes(b"broken")
+    source = files(flowers)
+    # it says which image it belongs to, and the image says so too
+    source.weights = np.arange(30, dtype=np.float32)
+    batches = train(source, size=(20, 30), batch_size=10, workers=workers)
+    broken = source.files.index("rose/003.png")
+    seen = []
+    for images, labels, weights in batches:
+        seen += weights.tolist()
+        np.testing.assert_array_equal(labels, source.labels[weights.numpy().astype(int)])
+        np.testing.assert_array_equal(images[:, 0, 0, 0], weights.numpy() % 10)
+    batches.close()
+    assert broken not in seen
+    assert len(seen) == 30
+
+
+def test_keras_trains_with_the_weights_by_the_closed_form():
+    source = weighed(12)
+    batches = train(source, batch_size=12)
+    model = small_model()
+    images, labels, weights = next(iter(batches))
+    scores = np.exp(np.asarray(model.predict_on_batch(images.numpy()), np.float64))
+    each = -np.log(scores[np.arange(12), labels] / scores.sum(1))
+    batches.epoch = 0
+    found = model.fit(batches, shuffle=False, verbose=0).history["loss"][0]
+    assert found == pytest.approx((weights.numpy() * each).mean(), rel=1e-5)
+    assert found != pytest.approx(each.mean(), rel=1e-2)

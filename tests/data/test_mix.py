@@ -159,3 +159,29 @@ def test_draws_do_not_repeat_those_of_the_images():
 def test_settings_out_of_their_range_are_refused(arguments, text):
     with pytest.raises(ValueError, match=text):
         Mixed(**({"batches": plain(), "num_classes": CLASSES, "mixup": 1.0} | arguments))
+
+
+def test_a_mixed_batch_has_the_mixed_weights():
+    """The label of class k, times the weight, is the sum of what each image brings of k."""
+    source = ArraySource(np.zeros((12, 4, 4), np.uint8), np.arange(12), 1, "toys", "train")
+    source.weights = np.r_[0, 0, np.arange(1, 11)].astype(np.float32)
+    options = {"image_size": (4, 4), "batch_size": 12}
+    plain_labels, plain_weights = next(iter(Batches(source, "train", **options)))[1:]
+    for kind in ({"mixup": 1.0}, {"cutmix": 1.0}):
+        mixed = Mixed(Batches(source, "train", **options), 12, seed=3, **kind)
+        _, labels, weights = next(iter(mixed))
+        unweighted = ArraySource(source.images, source.labels, 1, "toys", "train")
+        _, shares = next(iter(Mixed(Batches(unweighted, "train", **options), 12, seed=3, **kind)))
+        brought = shares * torch.from_numpy(source.weights)  # class k is image k
+        np.testing.assert_allclose(weights[:, None] * labels, brought, atol=1e-5)
+        np.testing.assert_allclose(labels.sum(1), 1, rtol=1e-5)
+        assert torch.isfinite(labels).all()
+    assert plain_weights.tolist() == source.weights[plain_labels].tolist()
+
+
+def test_batches_that_are_not_mixed_keep_their_weights():
+    source = ArraySource(np.zeros((6, 4, 4), np.uint8), np.arange(6), 1, "toys", "train")
+    source.weights = np.arange(6, dtype=np.float32)
+    batches = Batches(source, "train", image_size=(4, 4), batch_size=6)
+    _, labels, weights = next(iter(Mixed(batches, 6, mixup=1.0, end_epoch=0)))
+    assert weights.tolist() == source.weights[labels.argmax(1)].tolist()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kcv.data import draws
-from kcv.data.sampling import Growing, Order, class_weights
+from kcv.data.sampling import Growing, Order, class_weights, image_weights, positive_weights
+from kcv.data.sources import ArraySource
 
 LABELS = np.repeat([0, 1, 2], [60, 30, 10])
 
@@ -32,6 +33,18 @@ def test_repeats_come_in_a_row_and_are_counted():
     assert len({index for _, index, _ in keys}) == 34
     assert [repeat for _, _, repeat in keys[:7]] == [0, 1, 2, 0, 1, 2, 0]
     assert keys[0][1] == keys[2][1] != keys[3][1]
+
+
+def test_blocks_come_by_turns_a_few_at_a_time():
+    blocks = np.arange(100) // 5
+    order = Order(LABELS, 3, blocks=blocks)
+    first = indices(order)
+    assert sorted(first) == list(range(100))
+    windows = [blocks[first[start : start + 40]] for start in (0, 40, 80)]
+    assert [len(set(one.tolist())) for one in windows] == [8, 8, 4]
+    assert len(set(blocks[first[:5]].tolist())) > 1
+    order.epoch = 1
+    assert set(blocks[indices(order)[:40]].tolist()) != set(windows[0].tolist())
 
 
 def test_balanced_classes_come_equally_often():
@@ -84,6 +97,25 @@ def test_weights_are_those_of_scikit_learn():
     assert list(class_weights(LABELS).values()) == pytest.approx(expected.tolist())
 
 
+def test_a_yes_weighs_as_much_as_all_noes_of_its_class():
+    labels = np.array([[1, 1], [0, 1], [0, 1], [0, 0]], np.float32)
+    np.testing.assert_allclose(positive_weights(labels), [3, 1 / 3])
+    np.testing.assert_allclose(positive_weights(labels, 0.5), np.sqrt([3, 1 / 3]))
+
+
+def test_weights_of_images_and_of_their_classes_are_multiplied():
+    source = ArraySource(np.zeros((100, 2, 2), np.uint8), LABELS, 1, "toys", "train")
+    assert image_weights(source, "none") is None
+    by_class = class_weights(LABELS)
+    np.testing.assert_allclose(
+        image_weights(source, "balanced"), [by_class[label] for label in LABELS], rtol=1e-6
+    )
+    source.weights = np.linspace(0, 2, 100, dtype=np.float32)
+    root = [class_weights(LABELS, power=0.5)[label] for label in LABELS]
+    np.testing.assert_allclose(image_weights(source, "root"), source.weights * root, rtol=1e-6)
+    assert image_weights(source, "none") is source.weights
+
+
 def test_sizes_grow_in_steps_to_the_last_one():
     assert [Growing(128, 224, 5)(epoch)[0] for epoch in range(7)] == [
         *(128, 128, 160, 192, 224, 224, 224),
@@ -91,6 +123,7 @@ def test_sizes_grow_in_steps_to_the_last_one():
     assert Growing(100, 100, 1)(0) == (100, 100)
     assert Growing(100, 150, 3)(0) == (100, 100)
     assert Growing(100, 150, 3)(2) == (150, 150)
+    assert [Growing(16, 32, 4)(epoch)[0] for epoch in range(4)] == [16, 20, 24, 32]
 
 
 @pytest.mark.parametrize(
@@ -106,8 +139,13 @@ def test_sizes_grow_in_steps_to_the_last_one():
         (lambda: class_weights(np.eye(3)), r"needs labels \(N,\). Received: shape \(3, 3\)"),
         (lambda: class_weights(LABELS, 4), "an image of each class. Received: none of class 3"),
         (lambda: class_weights(LABELS, power=2), "0 <= power <= 1. Received: power=2"),
+        (
+            lambda: positive_weights(np.array([[1, 1], [1, 0]])),
+            "with and without each class. Received: 2 of 2 with class 0",
+        ),
+        (lambda: positive_weights(LABELS), r"needs labels \(N, K\). Received: shape \(100,\)"),
         (lambda: Growing(0, 9, 3), "1 <= first <= last. Received: first=0, last=9"),
-        (lambda: Growing(8, 9, 0), "epochs >= 1 and step >= 1. Received: epochs=0, step=32"),
+        (lambda: Growing(8, 9, 0), "epochs >= 1 and step >= 0. Received: epochs=0, step=0"),
     ],
 )
 def test_settings_out_of_their_range_are_refused(make, text):

@@ -196,3 +196,21 @@ def test_resizing_for_evaluation_is_chosen(flowers):
 def test_wrong_resizing_is_refused(resize, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         kcv.data.load("digits", resize=resize)
+
+
+def test_weights_of_classes_come_with_training_batches():
+    x, y = np.zeros((60, 4, 4), np.uint8), np.repeat([0, 1], [45, 15])
+    data = kcv.data.load((x, y), class_weights="balanced", batch_size=16)
+    _, labels, weights = next(iter(data.train))
+    counts = np.bincount(data.train.labels)
+    expected = counts.sum() / 2 / counts
+    np.testing.assert_allclose(weights, expected[labels], rtol=1e-6)
+    assert len(next(iter(data.val))) == 2
+    assert data.positive_weights is None
+
+
+def test_weights_of_classes_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="class_weights in none, root, balanced. Received: .*='x'"):
+        kcv.data.load("digits", class_weights="x")
+    with pytest.raises(ValueError, match="makes classes count alike already. Received: sampling="):
+        kcv.data.load("digits", class_weights="root", sampling="balanced")

@@ -7,6 +7,7 @@ from PIL import Image
 from kcv.data import Batches, resize_image
 from kcv.data.sources import FileSource
 from kcv.data.views import batches_of, predict, views
+from kcv.inference import softmax
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
 
@@ -26,6 +27,12 @@ def test_three_squares_lie_along_the_longer_edge():
     np.testing.assert_array_equal(views(tall, (60, 60), "three")[2], tall[30:])
 
 
+def test_six_views_are_three_squares_and_their_mirror_images():
+    made = views(IMAGE, (60, 60), "six")
+    np.testing.assert_array_equal(made[:3], views(IMAGE, (60, 60), "three"))
+    assert {one[:, ::-1].tobytes() for one in made[:3]} == {one.tobytes() for one in made[3:]}
+
+
 def test_ten_views_are_corners_centre_and_mirror_images():
     made = views(IMAGE, (50, 40), "ten", crop_pct=5 / 6)
     np.testing.assert_array_equal(made[0], IMAGE[:50, :40])
@@ -36,7 +43,9 @@ def test_ten_views_are_corners_centre_and_mirror_images():
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="kind in one, flip, three, ten. Received: kind='five'"):
+    with pytest.raises(
+        ValueError, match="kind in one, flip, three, six, ten. Received: kind='five'"
+    ):
         views(IMAGE, (8, 8), "five")
 
 
@@ -56,8 +65,9 @@ def test_answers_are_the_mean_over_the_views(tmp_path):
     source = FileSource(str(tmp_path), [f"{n}.png" for n in range(5)], np.arange(5) % 2, 3)
     test = Batches(source, "test", image_size=(8, 8), batch_size=4, crop_pct=0.875)
     expected = 1 / (1 + np.exp(-np.arange(5) * 40 / 255))
-    for kind in ("one", "three", "ten"):
-        np.testing.assert_allclose(predict(Brightness(), test, kind, 20)[:, 1], expected, 1e-6)
+    for kind in ("one", "three", "six", "ten"):
+        found = predict(Brightness(), test, kind, 20, scores=softmax)
+        np.testing.assert_allclose(found[:, 1], expected, 1e-6)
     made = list(batches_of(test, "ten", count=2))
     assert [images.shape for images, _ in made] == [(2, 10, 8, 8, 3)] * 2 + [(1, 10, 8, 8, 3)]
     assert np.concatenate([labels for _, labels in made]).tolist() == [0, 1, 0, 1, 0]

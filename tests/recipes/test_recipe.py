@@ -40,6 +40,13 @@ def test_words_of_numbers_become_numbers():
         ({"compile": True, "start_size": 32}, "start_size = 0 with compile = true"),
         ({"network": 3}, "network to be a table"),
         ({"channels": 2}, "channels to be 0, 1 or 3"),
+        ({"loss": "hinge"}, "one of auto, cross_entropy, binary_cross_entropy. .*loss='hinge'"),
+        ({"sampling": "even"}, "one of shuffled, balanced. Received: sampling='even'"),
+        ({"class_weights": "rare"}, "one of none, root, balanced. Received: class_weights='rare'"),
+        (
+            {"class_weights": "root", "sampling": "balanced"},
+            "count alike already. Received: .* class_weights='root'. Leave one of them out.",
+        ),
         ({"epoch": 3}, "Received: 'epoch'. Did you mean epochs"),
     ],
 )

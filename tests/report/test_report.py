@@ -236,8 +236,9 @@ def test_json_file_without_an_object_is_named(run):
 
 def test_predictions_of_unequal_length_are_refused(run):
     np.savez(run / "predictions.npz", probabilities=np.eye(3), labels=[0], names=["a"])
-    assert "predictions.npz needs probabilities (N, K), labels (N,) and names (N,)" in problems_of(
-        run
+    assert (
+        "predictions.npz needs probabilities (N, K), labels (N,) or (N, K), and names (N,)"
+        in problems_of(run)
     )
 
 
