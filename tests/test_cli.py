@@ -1,6 +1,8 @@
 """The command line: words in, lines and exit codes out."""
 
 import json
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,9 +152,13 @@ def test_a_profile_counts_and_times(capsys):
     assert "images/s" in text
 
 
-def test_the_doctor_trains_a_step(capsys):
+def test_the_doctor_trains_a_step_and_knows_every_extra(capsys):
     assert cli.main(["doctor"]) == 0
-    assert "a training step works" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "a training step works" in out
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    for extra in set(project["project"]["optional-dependencies"]) - {"dev"}:
+        assert f"\n{extra}: " in out
 
 
 def test_help_fits_a_screen_and_every_verb_has_an_example(monkeypatch, capsys):

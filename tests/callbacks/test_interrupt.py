@@ -54,9 +54,13 @@ def test_ctrl_c_that_the_garbage_collector_swallows_ends_the_fit(tiny):
 
 
 def test_the_handler_before_comes_back():
-    with pytest.raises(RuntimeError), Interrupt():
-        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        raise RuntimeError
+    def fail():
+        with Interrupt():
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
