@@ -342,8 +342,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 # what a person can mend by other words; a full disk or an error of the program is a failure
-MISTAKES = (ValueError, TypeError, ImportError, FileNotFoundError, FileExistsError)
-MISTAKES += (NotADirectoryError, IsADirectoryError, PermissionError)
+MISTAKES = (
+    ValueError,
+    TypeError,
+    ImportError,
+    FileNotFoundError,
+    FileExistsError,
+    NotADirectoryError,
+    IsADirectoryError,
+    PermissionError,
+)
 
 
 def _one_line(error: Exception) -> str:
