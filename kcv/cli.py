@@ -2,31 +2,53 @@
 
 import argparse
 import contextlib
+import difflib
 import logging
+import re
 import sys
 from pathlib import Path
 
+DESCRIPTION = """Image classification in Keras 3. kcv VERB --help shows options and an example;
+--debug shows the traceback of an error."""
 EPILOG = """examples:
-  kcv train mobilenet_v2                        embedded data, minutes on a CPU
-  kcv train resnet18 --data folder:flowers --epochs 30 --set learning_rate=0.05
-  kcv test runs/mobilenet_v2                    score a run on its test data
-  kcv predict runs/mobilenet_v2 shirt.png       what is on the picture
-  kcv list "resnet*"                            names of networks
-  kcv show mobilenet_v2                         the recipe, as TOML
+  kcv train mobilenet_v2                     embedded data, minutes on a CPU
+  kcv train resnet18 --data folder:flowers   a folder of photos for each class
+  kcv predict runs/mobilenet_v2 shirt.png    what is on the picture"""
+HIDDEN = argparse.SUPPRESS
 
-`kcv VERB --help` shows the options of a verb."""
+
+class _Parser(argparse.ArgumentParser):
+    """A mistake is one line here too, and a misspelt verb is given its near ones."""
+
+    def error(self, message):
+        wrong = re.search("invalid choice: '(.*?)' .choose from (.*).$", message)
+        if wrong:
+            known = [word.strip(" '") for word in wrong[2].split(",")]
+            near = difflib.get_close_matches(wrong[1], known) or known
+            message = f"there is no {wrong[1]!r}, did you mean {', '.join(near)}?"
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help shows the usage)\n")
+
+
+def _page(prog: str) -> argparse.HelpFormatter:
+    page = argparse.RawDescriptionHelpFormatter(prog)
+    page._action_max_length = 11  # argparse leaves hidden options out of it, and longer verbs too
+    return page
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kcv",
-        description="Image classification in Keras 3.",
+        usage="kcv [--version] [--debug] VERB ...",
+        description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_page,
+        add_help=False,
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    # the description says what these do: the page of help is to fit a screen of 24 lines
+    parser.add_argument("-h", "--help", action="help", help=HIDDEN)
+    parser.add_argument("--debug", action="store_true", help=HIDDEN)
+    parser.add_argument("--version", action="store_true", help=HIDDEN)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", prog="kcv")
     _train_options(_verb(verbs, "train", "train a network by recipe", _train, EXAMPLES["train"]))
     test = _verb(verbs, "test", "score a run on data", _test, EXAMPLES["test"])
     test.add_argument("run", help="run folder")
@@ -42,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     names.add_argument("--max-parameters", metavar="N", help="leave larger ones out, such as 5M")
     show = _verb(verbs, "show", "draw a network, print its recipe", _show, EXAMPLES["show"])
     show.add_argument("name", help="model name")
-    show.add_argument("--setting", default="short", help="short or published")
+    show.add_argument("--setting", default="short", help="short, photos or published")
     prof = _verb(verbs, "profile", "count and time a network", _profile, EXAMPLES["profile"])
     prof.add_argument("name", help="model name")
     prof.add_argument("--image-size", type=int, help="pixels; by default the network's own")
@@ -51,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     data = _verb(
         verbs, "data", "check a data set, show what a network sees", None, EXAMPLES["data"]
     )
-    _data_options(data.add_subparsers(dest="task", metavar="TASK", required=True))
+    tasks = data.add_subparsers(dest="task", metavar="TASK", required=True, prog="kcv data")
+    _data_options(tasks)
     _verb(verbs, "doctor", "check the installation", _doctor, EXAMPLES["doctor"])
     return parser
 
@@ -81,7 +104,6 @@ def _verb(verbs, name: str, text: str, action, example: str) -> argparse.Argumen
     return parser
 
 
-HIDDEN = argparse.SUPPRESS
 VIEWS_HELP = "average over views of each image: one (default), flip, three, six or ten"
 
 
@@ -95,7 +117,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="other fields of the recipe"
     )
     parser.add_argument("--config", metavar="TOML", help="recipe file, as kcv show prints it")
-    parser.add_argument("--setting", default="auto", help="short, published or auto")
+    parser.add_argument("--setting", default="auto", help="short, photos, published or auto")
     parser.add_argument("--out", help="run folder; default runs/MODEL")
     parser.add_argument("--resume", metavar="auto|PATH", help="go on with a run")
 
@@ -184,6 +206,7 @@ def _test(args) -> None:
     from kcv import recipes
     from kcv.recipes.run import write_json
 
+    _check_target(args.out, (".json",))
     metrics = recipes.evaluate(args.run, args.data, split=args.split, views=args.views)
     for name, value in metrics.items():
         _say(f"{name:22} {value:.4f}" if isinstance(value, float) else f"{name:22} {value}")
@@ -194,14 +217,14 @@ def _test(args) -> None:
 def _predict(args) -> None:
     from kcv import inference
 
+    _check_target(args.out, (".csv", ".json"))
     images = args.images[0] if len(args.images) == 1 else args.images
     results = inference.predict(
         args.run, images, top=args.top, views=args.views, threshold=args.threshold
     )
     for result in results:
         if "error" in result:
-            _say(f"{result['path']}: {result['error']}")
-            continue
+            continue  # the log has said those
         best = ", ".join(f"{t['class']} {t['score']:.3f}" for t in result["top"])
         if "pred_classes" in result:
             best = f"{', '.join(result['pred_classes']) or 'no class'} ({best})"
@@ -211,6 +234,17 @@ def _predict(args) -> None:
         save(results, args.out)
     if results and all("error" in result for result in results):
         raise ValueError(f"None of the {len(results)} images could be read.")
+
+
+def _check_target(name: str | None, endings: tuple[str, ...]) -> None:
+    """Refuse a file that could not be written in the end, before anything is computed."""
+    if name is None:
+        return
+    path = Path(name)
+    if path.suffix not in endings or path.is_dir():
+        raise ValueError(f"--out needs a file {' or '.join(endings)}. Received: {name}.")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"--out needs a folder that exists. Received: {name}.")
 
 
 def _list(args) -> None:
@@ -316,13 +350,25 @@ def main(argv: list[str] | None = None) -> int:
         if args.debug:
             raise
         sys.stderr.write(f"kcv: {_one_line(error)}\n")
-        mistake = isinstance(error, ValueError | FileNotFoundError | FileExistsError | TypeError)
-        return 2 if mistake or isinstance(error, ImportError) else 1
+        return 2 if isinstance(error, MISTAKES) else 1
     return 0
 
 
+# what a person can mend by other words; a full disk or an error of the program is a failure
+MISTAKES = (
+    ValueError,
+    TypeError,
+    ImportError,
+    FileNotFoundError,
+    FileExistsError,
+    NotADirectoryError,
+    IsADirectoryError,
+    PermissionError,
+)
+
+
 def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, FileExistsError):
+    if isinstance(error, OSError) and error.strerror:
         where = f" {error.filename}" if error.filename else ""
         return f"{error.strerror}:{where}" if where else error.strerror
     text = " ".join(str(error).split())

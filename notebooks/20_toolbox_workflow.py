@@ -44,9 +44,9 @@ nb = course.start("20_toolbox_workflow")
 # ## Look at the data: what does a toolbox eat? (4.11 数据集构建)
 #
 # In the lecture's configuration a data set is a type, a folder and an annotation file.
-# kcv takes one word: `fashion_mini`, `digits`, or `folder:PATH`. To have a folder like
-# yours at home, we write some of the embedded pictures as PNG files: a folder for each
-# part, and in it a folder for each class.
+# kcv takes one word: `fashion_mini`, `digits`, `folder:PATH`, `csv:FILE`, and some more.
+# To have a folder like yours at home, we write some of the embedded pictures as PNG
+# files: a folder for each part, and in it a folder for each class.
 
 # %%
 full = kcv.data.load("fashion_mini")
@@ -282,6 +282,7 @@ plt.show()
 # | lecture | kcv |
 # |---|---|
 # | `mim download mmcls --config NAME --dest .` | `kcv show NAME > recipe.toml` |
+# | (the checkpoint that comes with it) | `kcv list NAME --weights` |
 # | `python demo/image_demo.py IMAGE CONFIG CHECKPOINT` | `kcv predict RUN IMAGE` |
 # | `python tools/test.py CONFIG CHECKPOINT --out FILE` | `kcv test RUN --out FILE` |
 # | `python tools/train.py CONFIG` | `kcv train --config recipe.toml` |
@@ -295,7 +296,8 @@ plt.show()
 # 使用任务调度器 Slurm 启动任务) are not in kcv so far; one process uses one device. A
 # Slurm job of one GPU is an ordinary script with `kcv train` as its last line.
 #
-# `kcv.cli.main` is what the command calls; it returns the exit code.
+# A word that is no field, file or network ends in one line and exit code 2, a full disk
+# in 1, Ctrl-C in 130. `kcv.cli.main` is what the command calls; it returns the code.
 
 # %%
 test_part = f"folder:{clothes / 'test'}"
@@ -375,11 +377,16 @@ course.claim("the losses of both runs agree", gap < 1e-3)
 #
 # A model zoo saves you the first half of the way: take its weights, replace the head,
 # go on with a small rate. `kcv.recipes.finetune(name, weights=RUN, data=SPEC)` does
-# this with a run of your own; with equal classes the head comes along too. Published
-# weights are not in kcv yet, so 4.2.1 下载配置文件和与训练权重 has only its first half
-# here: the recipe.
+# this with a run of your own; with equal classes the head comes along too.
+#
+# Published weights (4.2.1 下载配置文件和与训练权重) stand in the same place of the same
+# call: `weights="timm/resnet18.a1_in1k"` downloads them once, checks them, and brings
+# their image size and normalisation along. The network is off here, so we only look
+# at the catalogue: name, licence, size, and accuracy where the source states it.
 
 # %%
+code = kcv.cli.main(["list", "resnet18", "--weights"])
+course.claim("the catalogue knows weights of ResNet-18", code == 0)
 tuned = kcv.recipes.finetune(
     "resnet18",
     run.path,

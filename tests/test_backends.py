@@ -12,6 +12,9 @@ import pytest
 from kcv.models import VARIANTS
 
 MODELS = Path(__file__).parent / "models"
+# compiled once and run once: the optimiser of XLA would cost more than it saves
+FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": FLAGS}
 
 SCRIPT = """
 import sys, numpy as np, keras, kcv
@@ -41,7 +44,7 @@ print(keras.backend.backend(), "fine")
 def run(backend, task, folder):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT, task, str(folder)],
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, **JAX, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         timeout=500,
@@ -105,13 +108,10 @@ def test_every_family_computes_on_jax_what_it_computes_on_torch(tmp_path, third)
     for name, changes in members.items():
         net = tiny(name, **changes)
         np.savez(tmp_path / f"{name}.npz", *net.get_weights(), output=output(net, pixels()))
-    # compiled once and run once: the optimiser of XLA would cost more than it saves
-    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    jax = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     words = [str(tmp_path), str(MODELS), json.dumps(members)]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", EVERY_FAMILY, *words],
-        env={**os.environ, **jax},
+        env={**os.environ, **JAX},
         capture_output=True,
         text=True,
         timeout=580,

@@ -1,6 +1,8 @@
 """The command line: words in, lines and exit codes out."""
 
 import json
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,13 +49,16 @@ def test_testing_prints_and_writes_the_figures(run, tmp_path, capsys):
 def test_prediction_goes_on_past_a_bad_file(run, tmp_path, capsys):
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_text("no picture")
+    (tmp_path / "empty.jpg").write_bytes(b"")
     out = tmp_path / "answers.csv"
     assert cli.main(["predict", str(run), str(tmp_path), "--top", "2", "--out", str(out)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert "bad.png" in lines[0]
-    assert lines[1].count(", ") == 1
-    assert len(out.read_text().splitlines()) == 3
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1
+    assert said.out.count(", ") == 1
+    bad, empty = said.err.splitlines()
+    assert "bad.png is not an image" in bad
+    assert "empty.jpg is empty" in empty
+    assert len(out.read_text().splitlines()) == 4
 
 
 def test_prediction_without_a_readable_image_is_a_mistake(run, tmp_path, capsys):
@@ -75,6 +80,12 @@ def test_prediction_without_a_readable_image_is_a_mistake(run, tmp_path, capsys)
         (["train", "resnet18", "--config", "/nowhere.toml"], "no recipe file /nowhere.toml"),
         (["test", "/nowhere"], "/nowhere"),
         (["predict", "/nowhere", "x.png"], "/nowhere"),
+        (["predict", "/nowhere", "x.png", "--out", "a.txt"], "--out needs a file .csv or .json"),
+        (["predict", "/nowhere", "x.png", "--out", "/nowhere/a.csv"], "a folder that exists"),
+        (["test", "/nowhere", "--out", "a.csv"], "--out needs a file .json. Received: a.csv"),
+        (["train", "resnet18", "--data", f"folder:{__file__}"], "a folder, not a file"),
+        (["train", "resnet18", "--set", "network.widht=2"], "Did you mean width"),
+        (["train", "resnet18", "--out", __file__], "is a file"),
         (["list", "resnut*"], "resnut*"),
         (["show", "resnet17"], "Did you mean"),
     ],
@@ -86,6 +97,30 @@ def test_a_mistake_is_one_line_and_code_2(words, text, tmp_path, monkeypatch, ca
     assert text in errors
     assert len(errors.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["trian", "resnet18"], "kcv: there is no 'trian', did you mean train?"),
+        (["data", "chek", "digits"], "kcv data: there is no 'chek', did you mean check?"),
+        (["train", "resnet18", "--epochs", "ten"], "--epochs: invalid int value: 'ten'"),
+        (["train", "resnet18", "--epoch-count", "3"], "unrecognized arguments: --epoch-count 3"),
+        (["predict", "runs/x"], "required: images"),
+    ],
+)
+def test_words_that_are_no_command_are_one_line_and_code_2(words, text, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    errors = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert text in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_written_is_called_by_its_name(tmp_path):
+    with pytest.raises(OSError, match="nowhere/x.json'$"):
+        recipes.run.write_json(tmp_path / "nowhere" / "x.json", {})
 
 
 def test_debug_shows_the_traceback():
@@ -117,16 +152,23 @@ def test_a_profile_counts_and_times(capsys):
     assert "images/s" in text
 
 
-def test_the_doctor_trains_a_step(capsys):
+def test_the_doctor_trains_a_step_and_knows_every_extra(capsys):
     assert cli.main(["doctor"]) == 0
-    assert "a training step works" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "a training step works" in out
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    for extra in set(project["project"]["optional-dependencies"]) - {"dev"}:
+        assert f"\n{extra}: " in out
 
 
-def test_help_fits_a_screen_and_every_verb_has_an_example(capsys):
+def test_help_fits_a_screen_and_every_verb_has_an_example(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
     assert cli.main([]) == 0
-    text = capsys.readouterr().out
-    assert len(text.splitlines()) <= 40
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 24  # a line is left for the next command
+    assert max(map(len, lines)) < 80
     for verb in cli.EXAMPLES:
+        assert sum(line.startswith(f"    {verb} ") for line in lines) == 1
         with pytest.raises(SystemExit):
             cli.main([verb, "--help"])
         assert f"example: kcv {verb}" in capsys.readouterr().out

@@ -1,6 +1,8 @@
 """What `import kcv` does and does not do."""
 
 import os
+import resource
+import statistics
 import subprocess
 import sys
 
@@ -61,10 +63,14 @@ def test_the_environment_decides_first(tmp_path):
 
 
 @pytest.mark.slow
-def test_import_takes_less_than_half_as_long_again_as_keras(tmp_path):
-    clock = (
-        "import os; os.environ['KERAS_BACKEND'] = 'torch'; import time; t = time.process_time();"
-        "import {}; print(time.process_time() - t)"
-    )
-    pairs = [[float(python(clock.format(name))) for name in ("kcv", "keras")] for _ in range(2)]
-    assert min(ours / theirs for ours, theirs in pairs) < 1.5
+def test_import_takes_less_than_half_as_long_again_as_keras():
+    """CPU seconds of whole processes, in turns, as other work on the machine comes and goes."""
+
+    def seconds(name):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        python(f"import {name}", KERAS_BACKEND="torch")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    pairs = [(seconds("kcv"), seconds("keras")) for _ in range(4)][1:]  # the first one compiles
+    assert statistics.median(ours / theirs for ours, theirs in pairs) < 1.5

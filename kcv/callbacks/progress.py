@@ -32,7 +32,7 @@ class Progress(keras.callbacks.Callback):
             return
         self.bar = tqdm(
             total=self.images * self.params["epochs"],
-            unit="img",
+            unit=" images",
             unit_scale=True,
             file=self.file,
             dynamic_ncols=True,

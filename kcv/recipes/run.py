@@ -46,6 +46,9 @@ def write_text(path: Path, text: str) -> None:
     try:
         aside.write_text(text, encoding="utf-8")
         os.replace(aside, path)
+    except OSError as error:
+        error.filename = str(path)  # the name that a person knows
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

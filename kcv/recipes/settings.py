@@ -17,6 +17,7 @@ from kcv.recipes.table import get
 log = logging.getLogger("kcv")
 
 SMALL_IMAGE = 64  # up to this side a network keeps early resolution and the short settings apply
+MANY_PHOTOS = 100_000  # training images from which the published settings, made for 1.2 M, suit
 
 
 def find_resumed(recipe, out, resume) -> Path | None:
@@ -68,7 +69,7 @@ def resolve(
     resize = _resizing(draft, folder)
     loaded = load(draft, data, resize)
     if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
-        draft = get(recipe, "published").changed(**changes)
+        draft = _for_photos(recipe, loaded, changes)
         loaded = load(draft, data, resize)
     height, width = loaded.image_size
     return draft.changed(
@@ -78,6 +79,26 @@ def resolve(
         loss=_loss(draft.loss, loaded),
         threads=draft.threads or default_threads(),
     ), loaded
+
+
+def _for_photos(name: str, data: Data, changes: dict) -> Recipe:
+    """Return the recipe for photographs: a published one has epochs for a million of them."""
+    count = len(data.train.labels)
+    if count >= MANY_PHOTOS:
+        return get(name, "published").changed(**changes)
+    if weights.list(name) and not changes.get("weights"):
+        log.info(
+            "%s photographs are few: published weights make a better start, "
+            "--set weights=NAME with a name of kcv list %s --weights",
+            f"{count:,}",
+            name,
+        )
+    return get(name, "photos").changed(**{"epochs": photo_epochs(count), **changes})
+
+
+def photo_epochs(count: int) -> int:
+    """Return the epochs that show a network about 50,000 of so many photographs, 10 to 60."""
+    return min(60, max(10, round(50_000 / count)))
 
 
 def _resizing(recipe: Recipe, folder: Path | None) -> dict | None:
@@ -136,14 +157,16 @@ def growing_sizes(recipe: Recipe, data: Data) -> set[tuple[int, int]]:
     return every - {data.image_size}
 
 
-def make_folder(recipe: Recipe, out) -> Path:
+def choose_folder(recipe: Recipe, out) -> Path:
+    """Return the folder of a new run; it is made when there is something to write."""
     path = Path(out) if out is not None else free_name(Path("runs"), recipe.model)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"The output folder is a file: {path}. Choose another name.")
+    if path.exists() and any(path.iterdir()):
         raise FileExistsError(
             f"The output folder exists and is not empty: {path}. "
             "Choose another one, or go on in it with --resume auto."
         )
-    path.mkdir(parents=True, exist_ok=True)
     return path
 
 

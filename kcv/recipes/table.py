@@ -1,4 +1,4 @@
-"""A recipe for every model name: those of published runs, and short ones for small images.
+"""A recipe for every model name: of published runs, for some photographs, for small images.
 
 A row holds what differs from its family; `get` is the way in.
 """
@@ -11,6 +11,7 @@ from kcv.recipes.published import PUBLISHED
 from kcv.recipes.recipe import Recipe
 
 SHORT_SOURCE = "kcv, for images of up to 64 pixels and a few minutes"
+PHOTOS_SOURCE = "kcv, for fewer than 100,000 photographs; kcv train fits the epochs to the number"
 CONV = {"learning_rate": 0.1, "epochs": 10}
 # networks without batch norm want a smaller rate
 BARE = {"learning_rate": 0.01, "epochs": 12, "clip_norm": 1.0}
@@ -53,23 +54,42 @@ def _large(recipe: Recipe) -> Recipe:
     return recipe.changed(image_size=size) if size > 224 else recipe
 
 
+def _photos(recipe: Recipe) -> Recipe:
+    """Return the short recipe of a network for some hundreds or thousands of photographs.
+
+    Small batches give small data enough steps; the rate is scaled to them.
+    """
+    return recipe.changed(
+        stem="standard",
+        augment="crop+flip",
+        batch_size=32,
+        workers=2,
+        epochs=30,
+        network={},
+        source=PHOTOS_SOURCE,
+    )
+
+
 RECIPES = {name: _large(recipe) for name, recipe in _fill(PUBLISHED).items()}
-TABLES = {"short": _fill(SHORT, SHORT_SOURCE), "published": RECIPES}
+SMALL = _fill(SHORT, SHORT_SOURCE)
+PHOTOS = {name: _large(_photos(recipe)) for name, recipe in SMALL.items()}
+TABLES = {"short": SMALL, "photos": PHOTOS, "published": RECIPES}
 
 
 def get(name: str, setting: str = "short") -> Recipe:
     """Return the recipe of a model name.
 
     Args:
-        setting: `"short"` (a few minutes, small images) or `"published"` (the run behind a
-            published accuracy).
+        setting: `"short"` (a few minutes, small images), `"photos"` (some thousand photographs) or
+            `"published"` (the run behind a published accuracy).
 
     Raises:
         ValueError: if there is no such name (near ones are listed) or setting.
     """
     if setting not in TABLES:
         raise ValueError(
-            f'setting must be "auto", "short" or "published". Received: setting={setting!r}.'
+            'setting must be "auto", "short", "photos" or "published". '
+            f"Received: setting={setting!r}."
         )
     if name not in RECIPES:
         near = difflib.get_close_matches(str(name), RECIPES, n=3, cutoff=0.5)

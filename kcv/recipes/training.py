@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kcv import callbacks, kernels, models, report, seeding
+from kcv.callbacks.interrupt import Interrupt
 from kcv.callbacks.progress import Progress
 from kcv.data import Data
 from kcv.data.views import check_kind
@@ -56,8 +57,10 @@ def train(
         out: the run folder; by default `runs/NAME`, with a number behind it if that exists.
         resume: `"auto"` goes on in `out` (or in the newest folder of this name) if a run is
             there and starts one otherwise; a path goes on there and needs a run.
-        setting: `"short"` or `"published"` settings of the model; `"auto"` takes the short ones
-            for images of up to 64 pixels.
+        setting: `"short"`, `"photos"` or `"published"` settings of the model. `"auto"` takes the
+            short ones for images of up to 64 pixels; of larger ones the published for 100,000
+            training images or more, and else those for photographs, with 10 to 60 epochs by their
+            number.
         **changes: fields of the recipe, e.g. `epochs=30, image_size=224, seed=1`.
 
     Returns:
@@ -72,9 +75,10 @@ def train(
     if folder is not None:
         recipe, changes, data = settings.read_stored(folder, recipe, data, changes), {}, data
     recipe, loaded = settings.resolve(recipe, data, setting, changes, folder)
-    path = folder or settings.make_folder(recipe, out)
+    path = folder or settings.choose_folder(recipe, out)
     _prepare(recipe)
     model = settings.build(recipe, loaded, settings.read_arguments(folder) if folder else None)
+    path.mkdir(parents=True, exist_ok=True)
     _announce(recipe, path)
     with models.several_sizes(model, settings.growing_sizes(recipe, loaded)):
         return _fit(Run(path, recipe, model), loaded)
@@ -82,21 +86,25 @@ def train(
 
 def _announce(recipe: Recipe, path: Path) -> None:
     log.info(
-        "%s on %s, %d pixels, stem %s: %d epochs of %s, %s, learning rate %g for a batch of %d, "
-        "seed %d, %d threads. Run folder: %s",
+        "%s on %s, %d pixels, stem %s: %s of %s, %s, learning rate %g for a batch of %d, "
+        "seed %d, %s. Run folder: %s",
         recipe.model,
         recipe.data,
         recipe.image_size,
         recipe.stem,
-        recipe.epochs,
+        _count(recipe.epochs, "epoch"),
         recipe.optimizer,
         recipe.schedule,
         recipe.learning_rate,
         recipe.base_batch,
         recipe.seed,
-        recipe.threads,
+        _count(recipe.threads, "thread"),
         path,
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _prepare(recipe: Recipe) -> None:
@@ -132,29 +140,26 @@ def _fit(run: Run, data: Data) -> Run:
     _describe(run, data)
     epochs = EpochLog(run.path / "log.jsonl", train, read_log(run.path)[:done])
     started = time.perf_counter()
+    run.history = epochs.rows
     try:
-        model.fit(
-            train,
-            validation_data=data.val,
-            epochs=done if stopped else recipe.epochs,
-            initial_epoch=done,
-            shuffle=False,
-            verbose=0,
-            callbacks=[*averaging, progress, epochs, checkpoint],
-        )
+        with Interrupt() as interrupt:
+            model.fit(
+                train,
+                validation_data=data.val,
+                epochs=done if stopped else recipe.epochs,
+                initial_epoch=done,
+                shuffle=False,
+                verbose=0,
+                callbacks=[interrupt, *averaging, progress, epochs, checkpoint],
+            )
+        averaging = []  # what they made is in the model now
+        seconds = time.perf_counter() - started + sum(r["seconds"] for r in epochs.rows[:done])
+        _finish(run, data, seconds)
     except KeyboardInterrupt:
-        run.history = epochs.rows
         _rescue(run, averaging)
         raise
     finally:
         progress.close()
-    run.history = epochs.rows
-    run.metrics = {
-        "parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
-        "epochs": len(run.history),
-        "seconds": time.perf_counter() - started + sum(r["seconds"] for r in epochs.rows[:done]),
-    }
-    _finish(run, data)
     return run
 
 
@@ -205,9 +210,14 @@ def save_model(model: keras.Model, path: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _finish(run: Run, data: Data) -> None:
+def _finish(run: Run, data: Data, seconds: float) -> None:
     """Save the model, score it on validation and test data, write metrics and report."""
     save_model(run.model, run.path / "model.keras")
+    run.metrics = {
+        "parameters": sum(int(np.prod(w.shape)) for w in run.model.trainable_weights),
+        "epochs": len(run.history),
+        "seconds": seconds,
+    }
     run.metrics["val"] = scoring.score(run.model, data.val)
     if data.test is not None:
         run.metrics["test"] = scoring.score(run.model, data.test, save=run.path / "predictions.npz")

@@ -49,7 +49,7 @@ def curves(run: Any) -> Figure:
     _lines(panels[1], log, key.replace("_", " "), (key, f"val_{key}"))
     _lines(panels[2], log, "learning rate", ("learning_rate",))
     _mark_best(panels[1], log, f"val_{key}")
-    panels[2].axhline(0, color=GRID, linewidth=0.7)
+    panels[2].set_ylim(bottom=0)
     return figure
 
 

@@ -1,9 +1,10 @@
 """Recipes: values, TOML, and what they refuse."""
 
 import pytest
+from PIL import Image
 
 from kcv import models, recipes
-from kcv.recipes import Recipe
+from kcv.recipes import Recipe, settings
 
 
 def test_toml_in_and_out_is_the_same_recipe(tmp_path):
@@ -96,6 +97,40 @@ def test_every_schedule_starts_and_ends_finite(schedule):
     rate = recipes.parts.make_schedule(recipe, 10)
     assert 0 <= float(rate(0)) <= 0.1001
     assert 0 <= float(rate(30)) <= 0.1001
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Give a folder with two classes of 40 photographs each, as data."""
+    for name in ("rose", "tulip"):
+        (tmp_path / name).mkdir()
+        for i in range(40):
+            Image.new("RGB", (80, 70), (i, 0, 0)).save(tmp_path / name / f"{i}.png")
+    return f"folder:{tmp_path}"
+
+
+def test_some_photographs_get_more_epochs_than_many(photos, caplog):
+    caplog.set_level("INFO", "kcv")
+    recipe, data = settings.resolve("resnet18", photos, "auto", {})
+    assert (recipe.stem, recipe.image_size, recipe.batch_size) == ("standard", 224, 32)
+    assert recipe.augment == "crop+flip"
+    assert recipe.epochs == settings.photo_epochs(len(data.train.labels)) == 60
+    assert [settings.photo_epochs(n) for n in (1_000, 2_500, 20_000)] == [50, 20, 10]
+    assert "64 photographs are few" in caplog.text
+    assert "kcv list resnet18 --weights" in caplog.text
+
+
+def test_what_is_asked_for_goes_before_what_suits_photographs(photos):
+    recipe, _ = settings.resolve("resnet18", photos, "auto", {"epochs": 3, "batch_size": 8})
+    assert (recipe.epochs, recipe.batch_size) == (3, 8)
+    recipe, _ = settings.resolve("resnet18", photos, "published", {})
+    assert (recipe.epochs, recipe.schedule) == (90, "step")
+
+
+def test_many_photographs_get_the_published_settings(photos, monkeypatch):
+    monkeypatch.setattr(settings, "MANY_PHOTOS", 64)
+    recipe, _ = settings.resolve("resnet18", photos, "auto", {})
+    assert recipe.epochs == recipes.get("resnet18", "published").epochs == 90
 
 
 def test_callbacks_follow_the_recipe():

@@ -232,7 +232,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     wait_for_epochs(folder, 2, process)
     process.kill()
     process.communicate()
-    done = max(int(p.stem.split("-")[1]) for p in (folder / "checkpoints").glob("*.json"))
+    done = _newest(folder)
     again = start(folder, "--resume", "auto")
     wait_for_epochs(folder, 2, again)
     deadline = time.monotonic() + 240
@@ -254,6 +254,132 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
     assert "File too large" in done.stderr.splitlines()[-1]
     assert len(_rows(folder)) == 1
     assert not list(folder.glob(".aside*"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Give the root of a disk of 16 MB, where this process may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(words, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("no right to mount a small disk; the limit of file sizes is tested above")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk):
+    """Write until nothing fits any more; return the file that is in the way."""
+    path = disk / "filler"
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while file.write(b"0" * size) == size:
+                    pass
+            except OSError:
+                continue
+    return path
+
+
+def test_a_run_on_a_full_disk_ends_in_a_line_and_goes_on_when_there_is_room(small_disk):
+    process = start(small_disk / "run", "--set", "network.width=0.25")
+    wait_for_epochs(small_disk / "run", 1, process)
+    filler = fill(small_disk)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    failed = [line for line in errors.splitlines() if "was NOT written: No space left" in line]
+    assert len(failed) == 2
+    last = errors.splitlines()[-1]
+    assert last.startswith("kcv: Checkpoint needs a folder that can be written. Received: No space")
+    assert "3 times in a row" in last
+    filler.unlink()
+    kept, rows = _newest(small_disk / "run"), _rows(small_disk / "run")
+    again = start(small_disk / "run", "--set", "network.width=0.25", "--resume", "auto")
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and _newest(small_disk / "run") == kept:
+        time.sleep(0.05)
+    again.kill()
+    again.communicate()
+    after = _rows(small_disk / "run")
+    assert [row["epoch"] for row in after] == list(range(1, len(after) + 1))
+    assert len(after) > kept >= 1
+    assert after[:kept] == rows[:kept]
+
+
+def _newest(folder):
+    """Return the number of epochs that the newest checkpoint holds."""
+    return max(int(p.stem.split("-")[1]) for p in (folder / "checkpoints").glob("*.json"))
+
+
+def test_a_disk_full_from_the_start_is_one_line(small_disk):
+    fill(small_disk)
+    process = start(small_disk / "run")
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].startswith("kcv: No space left on device: ")
+    assert "Traceback" not in errors
+
+
+def test_a_full_disk_keeps_the_model_before(small_disk):
+    model = kcv.models.build("mobilenet_v2_035", num_classes=2, image_size=32, stem="small")
+    target = small_disk / "model.keras"
+    recipes.training.save_model(model, target)
+    before, _ = target.read_bytes(), fill(small_disk)
+    with pytest.raises(OSError, match="No space left on device"):
+        recipes.training.save_model(model, target)
+    assert target.read_bytes() == before
+    assert sorted(p.name for p in small_disk.iterdir()) == ["filler", "model.keras"]
+
+
+def test_ctrl_c_before_the_first_epoch_ends_leaves_a_usable_folder(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder, "--set", "network.width=0.5", "batch_size=16", "image_size=32")
+    deadline = time.monotonic() + 240
+    while not (folder / "model.json").is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)  # into the first steps
+    process.send_signal(signal.SIGINT)
+    try:
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Stopped after 0 of 40 epochs. Go on with: kcv train resnet18 --resume" in errors
+    assert "pred_class" in kcv.predict(folder, np.zeros((8, 8, 1), np.uint8))[0]
+    assert "no epoch was finished" in (folder / "report.html").read_text()
+
+
+def test_ctrl_c_while_the_result_is_measured_costs_no_epoch(tmp_path, monkeypatch, caplog):
+    def interrupt(data):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipes.floor, "linear_accuracy", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            quick(out=tmp_path / "run", ema_decay=0.9)
+    assert "Stopped after 2 of 2 epochs. Go on with" in caplog.text
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    resumed = quick(out=tmp_path / "run", ema_decay=0.9, resume="auto")
+    assert resumed.metrics["epochs"] == 2
+    assert resumed.metrics["test"] == recipes.evaluate(tmp_path / "run")
+
+
+@pytest.mark.parametrize("changes", [{"network": {"widht": 1}}, {"weights": "nowhere.pth"}])
+def test_a_mistake_found_late_leaves_no_folder(tmp_path, changes):
+    with pytest.raises((ValueError, FileNotFoundError)):
+        quick(out=tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(FileExistsError, match="The output folder is a file: .*run. Choose another"):
+        quick(out=tmp_path / "run")
 
 
 def _rows(folder):
