@@ -189,8 +189,13 @@ class WindowAttention(keras.layers.Layer):
             return bias
         return ops.reshape(bias + ops.cast(self.mask, dtype), (1, -1, tokens, tokens))
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def compute_output_spec(self, inputs, training=None, return_attention=False):
+        x = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        if not return_attention:
+            return x
+        windows, tokens = self.grid[0] * self.grid[1], self.window * self.window
+        shape = (inputs.shape[0], windows, self.num_heads, tokens, tokens)
+        return x, keras.KerasTensor(shape, self.compute_dtype)
 
     def get_config(self):
         own = {"num_heads": self.num_heads, "window": self.window, "shift": self.shift}
