@@ -26,7 +26,7 @@ TINY = {
     "resnet18": {"width": 0.125},
     "resnet50d": {"width": 0.125, "depths": (1, 1, 1, 1)},
     "seresnext50_32x4d": {"width": 0.5, "depths": (1, 1, 1, 1), "groups": 4},
-    "squeezenet1_1": {"width": 0.5, "dropout": 0.0, "stem": "medium"},
+    "squeezenet1_1": {"width": 0.5, "dropout": 0.0},
     "mobilenet_v1": {"width": 0.25},
     "mobilenet_v2": {"width": 0.35},
     "mobilenet_v3_small": {"width": 0.35},
@@ -50,6 +50,13 @@ TINY = {
 def tiny(name, **changes):
     options = {"num_classes": 4, "image_size": 32, "stem": "small"}
     return models.build(name, **{**options, **TINY[name], **changes})
+
+
+def pictures(count=8):
+    """Return images of large squares. Noise will not do: its average over a map is always the same,
+    and a network that sees little else, such as SqueezeNet, has nothing to tell apart."""
+    squares = np.random.default_rng(0).normal(size=(count, 4, 4, 3))
+    return squares.repeat(8, 1).repeat(8, 2).astype("float32")
 
 
 def pixels(count=4, size=32, channels=3):
@@ -80,9 +87,9 @@ def test_a_saved_network_gives_equal_outputs(name, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(TINY))
 def test_loss_falls_on_one_batch(name):
-    net, x, y = tiny(name), pixels(8), np.arange(8) % 4
-    net.compile(keras.optimizers.Adam(3e-3), losses.CrossEntropy())
-    history = net.fit(x, y, batch_size=8, epochs=25, verbose=0).history["loss"]
+    net, y = tiny(name), np.arange(8) % 4
+    net.compile(keras.optimizers.Adam(1e-3), losses.CrossEntropy())
+    history = net.fit(pictures(), y, batch_size=8, epochs=25, verbose=0).history["loss"]
     assert min(history[-5:]) < 0.7 * history[0]
 
 
