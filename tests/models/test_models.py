@@ -199,6 +199,13 @@ def test_an_unknown_argument_lists_near_ones():
         models.build("resnet18", num_class=3)
 
 
+def test_a_network_may_have_a_name_of_its_own():
+    net = tiny("resnet18", name="mine")
+    assert net.name == "mine"
+    assert net.arguments["model"] == "resnet18"
+    assert "name" not in net.arguments
+
+
 def test_patterns_select_names():
     assert models.list("vit_tiny*") == ["vit_tiny_16"]
 
