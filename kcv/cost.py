@@ -21,7 +21,8 @@ attention count; norm, activation, pooling, bias do not. FLOPs = 2 x
 multiply-adds. Parameters: what training changes; running statistics of batch
 normalisation are apart. Activations: every layer's output as float32, and
 inside attention q, k, v and their result; what only renames, reshapes or cuts
-counts nothing."""
+counts nothing. Of this, times the batch, training on torch keeps 0.6 (ResNets)
+to 1.4 (ConvNeXts) for its backward pass."""
 
 # these give back the memory that they were given
 VIEWS = (

@@ -6,6 +6,7 @@ it is that of the ResNets.
 """
 
 from functools import partial
+from typing import Any
 
 import keras
 
@@ -110,7 +111,7 @@ def shufflenet_v1(
     for stage, depth in enumerate(depths):
         plain = round_width(WIDTHS[groups] * 2**stage * width, 4 * groups)
         for index in range(depth):
-            options = {"groups": groups, "rate": next(rates), "conv": conv}
+            options: dict[str, Any] = {"groups": groups, "rate": next(rates), "conv": conv}
             first = 1 if stage == index == 0 else groups
             x = shuffle_unit(x, plain, 1 if index else 2, first=first, **options)
         x = tap(x, f"stage{stage + 3}")
