@@ -1,17 +1,11 @@
-import csv
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+from families import COUNTS
 
 from kcv import kernels, layers, losses, models
 from kcv.cost import CONVENTION, cost
 from kcv.listing import sketch
-
-# figures of the reference libraries; multiply-adds in units of 1e9, to four decimals
-with (Path(__file__).parent / "models" / "counts.csv").open() as lines:
-    REFERENCE = {row["name"]: row for row in csv.DictReader(lines)}
 
 
 @keras.saving.register_keras_serializable("kcv_tests")
@@ -31,9 +25,9 @@ def small():
     return keras.Model(image, layers.classify(x, 5), name="small")
 
 
-@pytest.mark.parametrize("name", sorted(REFERENCE))
+@pytest.mark.parametrize("name", sorted(COUNTS))
 def test_figures_equal_the_reference(name):
-    row = REFERENCE[name]
+    row = COUNTS[name]
     counted = cost(sketch(name, image_size=int(row["at_size"])))
     assert counted.parameters == int(row["parameters"])
     assert counted.statistics == int(row["bn_statistics"])

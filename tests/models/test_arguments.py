@@ -7,40 +7,12 @@ import re
 import keras
 import numpy as np
 import pytest
-from test_models import TINY, output, pixels, tiny
+from families import DEEPER, FIXED, TINY, WIDER
+from test_models import output, pixels, tiny
 
 from kcv import kernels, models
 from kcv.layers import DropPath
 from kcv.models import VARIANTS
-
-WIDER = {
-    "default": lambda width: {"width": 2 * width},
-    # heads stay as wide as they are
-    "vit_tiny_16": lambda width: {"width": 2 * width, "num_heads": 6},
-    "deit_tiny_distilled_16": lambda width: {"width": 2 * width, "num_heads": 6},
-}
-TWICE = (4, 4, 4, 4)
-DEEPER = {
-    "vgg11_bn": {"conv_arch": ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))},
-    "resnet18": {"depths": TWICE},
-    "resnet50d": {"depths": TWICE},
-    "seresnext50_32x4d": {"depths": TWICE},
-    "squeezenet1_1": {"squeezes": ((16, 16, 32), (32, 48, 48, 64), (64, 64))},
-    "shufflenet_v1_g3": {"depths": TWICE[:3]},
-    "shufflenet_v2_050": {"depths": TWICE[:3]},
-    "vit_tiny_16": {"depth": 8},
-    "deit_tiny_distilled_16": {"depth": 8},
-    "nasnet_mobile": {"depth": 2},
-    "swin_tiny": {"depths": TWICE},
-    "convnext_atto": {"depths": TWICE},
-    **{
-        name: {"depth": 2.0}
-        for name in ("googlenet", "inception_v3", "mobilenet_v1", "mnasnet_050")
-    },
-    **{name: {"depth": 2.0} for name in ("mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0")},
-}
-# their papers count five layers and eight: another depth is another network
-FIXED = {"lenet5", "alexnet"}
 
 
 def sketch(name, **changes):

@@ -1,50 +1,15 @@
 """One contract over every name of the zoo."""
 
-import csv
 import math
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from families import COUNTS, TINY
 
 from kcv import kernels, losses, models
 from kcv.layers import PositionEmbedding, resize_positions
 from kcv.models import VARIANTS
-
-# name, parameters, batch-norm statistics: exact, from the reference named in the file
-with (Path(__file__).parent / "counts.csv").open() as lines:
-    COUNTS = {row["name"]: row for row in csv.DictReader(lines)}
-
-# A small network of every family: full depth where it is cheap, a tenth of the channels.
-TINY = {
-    "lenet5": {"channels": 3},
-    "alexnet": {"width": 0.125, "dense_width": 64, "dropout": 0.0},
-    "vgg11_bn": {"width": 0.125, "dense_width": 64, "dropout": 0.0},
-    "googlenet": {"width": 0.25},
-    "inception_v3": {"width": 0.125, "dropout": 0.0},
-    "resnet18": {"width": 0.125},
-    "resnet50d": {"width": 0.125, "depths": (1, 1, 1, 1)},
-    "seresnext50_32x4d": {"width": 0.5, "depths": (1, 1, 1, 1), "groups": 4},
-    "squeezenet1_1": {"width": 0.5, "dropout": 0.0},
-    "mobilenet_v1": {"width": 0.25},
-    "mobilenet_v2": {"width": 0.35},
-    "mobilenet_v3_small": {"width": 0.35},
-    "mnasnet_050": {"width": 0.25},
-    "nasnet_mobile": {"width": 0.25, "depth": 1, "dropout": 0.0},
-    "efficientnet_b0": {"width": 0.25},
-    "shufflenet_v1_g3": {"width": 0.25, "depths": (2, 2, 2)},
-    "shufflenet_v2_050": {"width": 0.5, "depths": (2, 2, 2), "head": 256},
-    "vit_tiny_16": {"width": 24, "depth": 4},
-    "deit_tiny_distilled_16": {"width": 24, "depth": 4},
-    "swin_tiny": {
-        "width": 24,
-        "depths": (2, 2, 2, 2),
-        "num_heads": (1, 2, 4, 8),
-        "stem": "medium",
-    },
-    "convnext_atto": {"width": 16, "depths": (1, 1, 2, 1), "stem": "medium"},
-}
 
 
 def tiny(name, **changes):

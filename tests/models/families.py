@@ -1,3 +1,15 @@
+"""What the contract of tests/models knows of each family: exact counts, and a tiny member.
+
+A new variant is a line in `TABLE`; a new family one in `TINY`, `DEEPER` and `RULES` too.
+"""
+
+import csv
+
+import numpy as np
+
+# Exact parameters, batch-norm statistics and multiply-adds (thousand millions, for one image of
+# at_size pixels), each from the reference that its line names.
+TABLE = """\
 name,reference,reference_name,parameters,bn_statistics,gmacs,at_size,published_top1
 lenet5,arithmetic,"(1x32x32, 10 classes)",61706,0,,32
 alexnet,torchvision,alexnet,61100840,0,0.7142,224,56.522
@@ -91,3 +103,118 @@ convnext_small,torchvision,convnext_small,50223688,0,8.6837,224,83.616
 convnext_base,torchvision,convnext_base,88591464,0,15.3547,224,84.062
 convnext_large,torchvision,convnext_large,197767336,0,34.3614,224,84.414
 convnext_xlarge,timm,convnext_xlarge,350196968,0,60.921,224,
+"""
+COUNTS = {row["name"]: row for row in csv.DictReader(TABLE.splitlines())}
+
+# A small network of every family: full depth where it is cheap, a tenth of the channels.
+TINY = {
+    "lenet5": {"channels": 3},
+    "alexnet": {"width": 0.125, "dense_width": 64, "dropout": 0.0},
+    "vgg11_bn": {"width": 0.125, "dense_width": 64, "dropout": 0.0},
+    "googlenet": {"width": 0.25},
+    "inception_v3": {"width": 0.125, "dropout": 0.0},
+    "resnet18": {"width": 0.125},
+    "resnet50d": {"width": 0.125, "depths": (1, 1, 1, 1)},
+    "seresnext50_32x4d": {"width": 0.5, "depths": (1, 1, 1, 1), "groups": 4},
+    "squeezenet1_1": {"width": 0.5, "dropout": 0.0},
+    "mobilenet_v1": {"width": 0.25},
+    "mobilenet_v2": {"width": 0.35},
+    "mobilenet_v3_small": {"width": 0.35},
+    "mnasnet_050": {"width": 0.25},
+    "nasnet_mobile": {"width": 0.25, "depth": 1, "dropout": 0.0},
+    "efficientnet_b0": {"width": 0.25},
+    "shufflenet_v1_g3": {"width": 0.25, "depths": (2, 2, 2)},
+    "shufflenet_v2_050": {"width": 0.5, "depths": (2, 2, 2), "head": 256},
+    "vit_tiny_16": {"width": 24, "depth": 4},
+    "deit_tiny_distilled_16": {"width": 24, "depth": 4},
+    "swin_tiny": {
+        "width": 24,
+        "depths": (2, 2, 2, 2),
+        "num_heads": (1, 2, 4, 8),
+        "stem": "medium",
+    },
+    "convnext_atto": {"width": 16, "depths": (1, 1, 2, 1), "stem": "medium"},
+}
+
+# How a tiny member is made twice as wide, and deeper.
+WIDER = {
+    "default": lambda width: {"width": 2 * width},
+    # heads stay as wide as they are
+    "vit_tiny_16": lambda width: {"width": 2 * width, "num_heads": 6},
+    "deit_tiny_distilled_16": lambda width: {"width": 2 * width, "num_heads": 6},
+}
+TWICE = (4, 4, 4, 4)
+DEEPER = {
+    "vgg11_bn": {"conv_arch": ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))},
+    "resnet18": {"depths": TWICE},
+    "resnet50d": {"depths": TWICE},
+    "seresnext50_32x4d": {"depths": TWICE},
+    "squeezenet1_1": {"squeezes": ((16, 16, 32), (32, 48, 48, 64), (64, 64))},
+    "shufflenet_v1_g3": {"depths": TWICE[:3]},
+    "shufflenet_v2_050": {"depths": TWICE[:3]},
+    "vit_tiny_16": {"depth": 8},
+    "deit_tiny_distilled_16": {"depth": 8},
+    "nasnet_mobile": {"depth": 2},
+    "swin_tiny": {"depths": TWICE},
+    "convnext_atto": {"depths": TWICE},
+    **{
+        name: {"depth": 2.0}
+        for name in ("googlenet", "inception_v3", "mobilenet_v1", "mnasnet_050")
+    },
+    **{name: {"depth": 2.0} for name in ("mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0")},
+}
+# their papers count five layers and eight: another depth is another network
+FIXED = {"lenet5", "alexnet"}
+
+# How weights start.
+CUT = 0.8796  # what is left of a standard deviation when a normal is cut at two of them
+
+
+def he_out(shape):
+    """Return the spread of He's rule over the outputs; shapes are those of Keras' kernels."""
+    return (2 / (np.prod(shape[:-2]) * shape[-1])) ** 0.5
+
+
+def he_in(shape):
+    return (2 / np.prod(shape[:-1])) ** 0.5
+
+
+def lecun(shape):
+    return (1 / np.prod(shape[:-1])) ** 0.5
+
+
+def glorot(shape):
+    return (2 / (shape[0] + shape[1])) ** 0.5
+
+
+def flat(stddev):
+    return lambda shape: stddev
+
+
+def inverse_root_of_classes(shape):
+    return (1 / (3 * shape[-1])) ** 0.5
+
+
+# family: rule of convolutions, of dense layers, of the last layer
+RULES = {
+    "lenet5": (lecun, lecun, lecun),
+    "alexnet": (he_in, he_in, flat(0.01)),
+    "vgg11_bn": (he_out, he_in, flat(0.01)),
+    "googlenet": (he_out, None, flat(0.01 * CUT)),
+    "inception_v3": (flat(0.1 * CUT), None, flat(0.1 * CUT)),
+    "resnet18": (he_out, None, lecun),
+    "seresnext50_32x4d": (he_out, None, lecun),
+    "squeezenet1_1": (he_in, None, flat(0.01)),
+    "mobilenet_v1": (he_out, None, flat(0.01)),
+    "mobilenet_v2": (he_out, None, flat(0.01)),
+    "mobilenet_v3_small": (he_out, flat(0.01), flat(0.01)),
+    "mnasnet_050": (he_out, None, flat(0.01)),
+    "nasnet_mobile": (he_out, None, glorot),
+    "efficientnet_b0": (he_out, None, inverse_root_of_classes),
+    "shufflenet_v1_g3": (he_out, None, lecun),
+    "shufflenet_v2_050": (he_out, None, lecun),
+    "vit_tiny_16": (lecun, flat(0.02), flat(0.02)),
+    "deit_tiny_distilled_16": (lecun, flat(0.02), flat(0.02)),
+    "swin_tiny": (lecun, flat(0.02), flat(0.02)),
+    "convnext_atto": (flat(0.02), flat(0.02), flat(0.02)),
+}
