@@ -1,6 +1,6 @@
-"""What the contract of tests/models knows of each family: exact counts, and a tiny member.
+"""What the contract knows of each family: exact counts, a tiny member, starts, published settings.
 
-A new variant is a line in `TABLE`; a new family one in `TINY`, `DEEPER` and `RULES` too.
+A new variant is a line in `TABLE`; a new family one in `TINY`, `DEEPER`, `RULES` and `READ` too.
 """
 
 import csv
@@ -217,4 +217,183 @@ RULES = {
     "deit_tiny_distilled_16": (lecun, flat(0.02), flat(0.02)),
     "swin_tiny": (lecun, flat(0.02), flat(0.02)),
     "convnext_atto": (flat(0.02), flat(0.02), flat(0.02)),
+}
+
+# What the sources of published recipes say, copied from their commands and configurations in their
+# own terms: rows are compared with it, it is not taken from them.
+# torchvision's defaults: 8 devices with 32 images, its README's first table
+STEPS = {
+    "batch": 8 * 32,
+    "epochs": 90,
+    "lr": 0.1,
+    "momentum": 0.9,
+    "wd": 1e-4,
+    "lr-step-size": 30,
+    "lr-gamma": 0.1,
+}
+NEW = {
+    "batch": 8 * 128,
+    "epochs": 600,
+    "lr": 0.5,
+    "wd": 0.00002,
+    "warmup": 5,
+    "smoothing": 0.1,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+    "scheduler": "cosine",
+    "augment": "crop+flip+trivialaugment+erase(0.1)",
+}
+VIT = {
+    "batch": 8 * 512,
+    "epochs": 300,
+    "opt": "adamw",
+    "lr": 0.003,
+    "wd": 0.3,
+    "warmup": 30,
+    "smoothing": 0.11,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+    "clip": 1,
+}
+# DeiT's main.py: a rate of 5e-4 for 512 images; README: 4 devices with 256
+DEIT = {
+    "batch": 4 * 256,
+    "epochs": 300,
+    "opt": "adamw",
+    "lr": 5e-4 * 4 * 256 / 512,
+    "wd": 0.05,
+    "warmup": 5,
+    "smoothing": 0.1,
+    "mixup": 0.8,
+    "cutmix": 1.0,
+    "drop": 0.1,
+    "augment": "crop+flip+rand-m9-mstd0.5-inc1+erase(0.25)",
+}
+# config.py's 5e-4 for 512 images, and get_started.md's 8 devices with 128
+SWIN = {**DEIT, "batch": 8 * 128, "lr": 5e-4 * 8 * 128 / 512, "warmup": 20, "clip": 5.0}
+CONVNEXT = {**DEIT, "batch": 4 * 8 * 128, "lr": 4e-3, "warmup": 20, "ema": 0.9999}
+# tensorflow/tpu: 0.016 for 256 images; 0.001 under the root
+MNAS = {
+    "opt": "rmsprop",
+    "batch": 4096,
+    "epochs": 350,
+    "lr": 0.016 * 4096 / 256,
+    "momentum": 0.9,
+    "wd": 1e-5,
+    "lr-step-size": 2.4,
+    "lr-gamma": 0.97,
+    "warmup": 5,
+    "smoothing": 0.1,
+    "ema": 0.9999,
+    "eps": 0.0316,
+}
+# 250,000 steps of 1,600 of 1,281,167 images
+NASNET = {
+    "opt": "rmsprop",
+    "batch": 32 * 50,
+    "epochs": round(250_000 * 1600 / 1_281_167),
+    "lr": 0.04 * 50,
+    "momentum": 0.9,
+    "wd": 4e-5,
+    "lr-step-size": 2.4,
+    "lr-gamma": 0.97,
+    "smoothing": 0.1,
+    "clip": 10,
+    "eps": 1.0,
+    "scheduler": "step",
+}
+# 300,000 steps of 1024, linear to zero
+SHUFFLE = {
+    "batch": 1024,
+    "epochs": round(300_000 * 1024 / 1_281_167),
+    "lr": 0.5,
+    "wd": 4e-5,
+    "scheduler": "polynomial",
+}
+SEPARABLE = {**STEPS, "epochs": 300, "lr": 0.045, "wd": 0.00004, "lr-step-size": 1}
+SEPARABLE |= {"lr-gamma": 0.98}
+READ = {
+    "lenet5": {"epochs": 20, "batch": 64, "lr": 0.01, "momentum": 0.9, "wd": 0.0005},
+    "alexnet_2012": {"epochs": 90, "batch": 128, "lr": 0.01, "momentum": 0.9, "wd": 0.0005},
+    "alexnet": {**STEPS, "lr": 1e-2},
+    "vgg11_bn": STEPS,
+    "vgg19": {**STEPS, "lr": 1e-2},
+    # Caffe's solver counts steps of 32 images
+    "googlenet": {
+        "batch": 32,
+        "epochs": round(10_000_000 * 32 / 1_281_167),
+        "lr": 0.01,
+        "momentum": 0.9,
+        "wd": 0.0002,
+        "lr-step-size": round(320_000 * 32 / 1_281_167),
+        "lr-gamma": 0.96,
+    },
+    "inception_v3": {
+        "opt": "rmsprop",
+        "batch": 32,
+        "epochs": 100,
+        "lr": 0.045,
+        "wd": 0.00004,
+        "lr-step-size": 2,
+        "lr-gamma": 0.94,
+        "clip": 2.0,
+        "eps": 1.0,
+    },
+    "resnext101_64x4d": NEW,
+    "resnext50_32x4d": {**STEPS, "epochs": 100},
+    "seresnet50": {**STEPS, "batch": 1024, "epochs": 100, "lr": 0.6},
+    "wide_resnet50_2": NEW,
+    "resnet50d": {**STEPS, "epochs": 120},
+    "resnet50": STEPS,
+    "mobilenet_v1": SEPARABLE,
+    "mobilenet_v2": SEPARABLE,
+    "mobilenet_v3_large": {
+        "opt": "rmsprop",
+        "batch": 8 * 128,
+        "epochs": 600,
+        "lr": 0.064,
+        "wd": 0.00001,
+        "lr-step-size": 2,
+        "lr-gamma": 0.973,
+        "augment": "crop+flip+autoaugment+erase(0.2)",
+        "eps": 0.0316,
+    },
+    "shufflenet_v1_g3": SHUFFLE,
+    "shufflenet_v2_150": NEW,
+    "shufflenet_v2_200": NEW,
+    "shufflenet_v2_100": SHUFFLE,
+    # 170,000 steps of 16 times 32 images
+    "squeezenet1_1": {
+        "batch": 32 * 16,
+        "epochs": round(170_000 * 512 / 1_281_167),
+        "lr": 0.04,
+        "momentum": 0.9,
+        "wd": 0.0002,
+        "scheduler": "polynomial",
+    },
+    "mnasnet_075": NEW,
+    "mnasnet_130": NEW,
+    "mnasnet_100": MNAS,
+    "nasnet_mobile": NASNET,
+    "nasnet_large": {**NASNET, "batch": 16 * 100, "lr": 0.015 * 100, "wd": 5e-5, "drop": 1 - 0.7},
+    "efficientnet_b0": {**MNAS, "augment": "crop+flip+autoaugment", "drop": 0.2},
+    "vit_tiny_16": DEIT,
+    "vit_small_16": DEIT,
+    "vit_small_32": DEIT,
+    "vit_base_32": {**VIT, "augment": "crop+flip+autoaugment"},
+    "vit_large_16": {**NEW, "batch": 2 * 8 * 64, "clip": 1},
+    "vit_base_16": {**VIT, "augment": "crop+flip+randaugment"},
+    "deit_tiny_distilled_16": DEIT,
+    "swin_tiny": {**SWIN, "drop": 0.2},
+    "swin_small": {**SWIN, "drop": 0.3},
+    "swin_base": {**SWIN, "drop": 0.5},
+    "swin_large": {**SWIN, "batch": 4096, "lr": 1.25e-4 * 4096 / 512, "epochs": 90, "warmup": 5}
+    | {"drop": 0.2},
+    "convnext_small": {**CONVNEXT, "drop": 0.4},
+    "convnext_base": {**CONVNEXT, "drop": 0.5},
+    "convnext_large": {**CONVNEXT, "batch": 8 * 8 * 64, "drop": 0.5},
+    "convnext_xlarge": {**CONVNEXT, "batch": 16 * 8 * 32, "epochs": 90, "warmup": 5}
+    | {"drop": 0.2, "ema": 0.0},
+    "convnext_tiny": {**CONVNEXT, "drop": 0.1},
+    "convnext_atto": CONVNEXT,
 }
