@@ -122,7 +122,8 @@ class WindowAttention(keras.layers.Layer):
         window = self.window
         self.grid = (-(-height // window), -(-width // window))
         self.shifts = tuple(self.shift if n > 1 else 0 for n in self.grid)
-        self.index = ops.convert_to_tensor(relative_index(window).reshape(-1), "int64")
+        kind = "int64" if kernels.TORCH else "int32"  # JAX warns of what it would cut to 32 bits
+        self.index = ops.convert_to_tensor(relative_index(window).reshape(-1), kind)
         self.mask = None
         if any(self.shifts):
             size = (self.grid[0] * window, self.grid[1] * window)
