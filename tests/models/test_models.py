@@ -165,7 +165,7 @@ def test_an_unknown_argument_lists_near_ones():
 
 
 def test_a_network_may_have_a_name_of_its_own():
-    net = tiny("resnet18", name="mine")
+    net = models.build("resnet18", name="mine", width=0.125, image_size=32)
     assert net.name == "mine"
     assert net.arguments["model"] == "resnet18"
     assert "name" not in net.arguments
