@@ -261,8 +261,11 @@ def _show(args) -> None:
     from kcv import listing, recipes
 
     recipe = recipes.get(args.name, args.setting)
+    other = "published" if args.setting == "short" else "short"
+    drawn = listing.stages(listing.sketch(args.name))
+    note = f"Below: the {args.setting} recipe; --setting {other} prints the {other} one."
     # as comments, so that `kcv show NAME > recipe.toml` stays a recipe
-    for line in listing.stages(listing.sketch(args.name)).splitlines():
+    for line in f"{listing.paper(args.name)}: {drawn}\n\n{note}".splitlines():
         _say(f"# {line}".rstrip())
     _say("\n" + recipe.to_toml().rstrip())
 

@@ -40,7 +40,11 @@ PAPERS = {
 CITATION = re.compile(r"[A-Z]\w+(?: et al\.| and [A-Z]\w+)? (?:19|20)\d\d")
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 SORTS = ("name", "parameters", "macs")
-BAR = 24  # characters for all multiply-adds of a network
+COLUMNS = """\
+G m-adds: thousand millions of multiply-adds for one image of px x px pixels.
+kcv show NAME draws the stages and prints the recipe, kcv list NAME --weights
+names published weights, kcv profile NAME counts by stage and measures."""
+BAR = 12  # characters for all multiply-adds of a network
 
 
 class Figures(NamedTuple):
@@ -174,23 +178,24 @@ def _entry(name: str) -> Entry:
 
 def table(found: Sequence[Entry]) -> str:
     """Return the list as text: a line for each network, and what the columns mean."""
-    head = ("name", "paper", "recipe", "weights", "parameters", "multiply-adds", "pixels")
-    lines = aligned([head, *map(_cells, found)], left=4)
-    note = f"{len(found)} networks. Multiply-adds of one image of so many pixels, see kcv profile."
-    return "\n".join([*lines, "", note.replace("1 networks", "1 network")])
+    head = ("name", "parameters", "G m-adds", "px", "recipe", "weights", "paper")
+    lines = aligned([head, *map(_cells, found)], left=1, last="left")
+    networks = "1 network" if len(found) == 1 else f"{len(found)} networks"
+    return "\n".join([*lines, "", f"{networks}.", COLUMNS])
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
     recipe, weights = ("yes" if here else "-" for here in (entry.recipe, entry.weights))
-    counts = (f"{entry.parameters:,}", f"{entry.macs:,}", str(entry.image_size))
-    return (entry.name, entry.paper, recipe, weights, *counts)
+    counts = (f"{entry.parameters:,}", f"{entry.macs / 1e9:.4f}", str(entry.image_size))
+    author, year = entry.paper.split()[0], entry.paper.split()[-1]
+    return (entry.name, *counts, recipe, weights, f"{author} {year}")
 
 
 def stages(model) -> str:
     """Draw a network stage by stage: sizes, costs, a bar for the share of the multiply-adds.
 
     A stage is what lies between two named outputs: `stage1` ... `stage5`, `features`, `logits`.
-    The last column says what it is made of: layers that multiply, sums and concatenations.
+    The line beneath says what it is made of: layers that multiply, sums and concatenations.
 
     Args:
         model: a network of `kcv.models.build`, or any that `kcv.cost.cost` counts.
@@ -198,18 +203,26 @@ def stages(model) -> str:
     counted = cost(model)
     head = ("stage", "output", "parameters", "multiply-adds", "share", "")
     parameters, macs = f"{counted.parameters:,}", f"{counted.macs:,}"
-    drawn = [_drawn(stage, counted) for stage in counted.stages()]
-    lines = aligned([head, *drawn, ("total", "", parameters, macs, "", "")], left=2, last="left")
+    found = counted.stages()
+    drawn = [_drawn(stage, counted) for stage in found]
+    total = ("total", "", parameters, macs, "", "")
+    first, *lines, last = aligned([head, *drawn, total], left=2, last="left")
+    beneath = [_made(stage, counted) for stage in found]
+    pairs = [text for pair in zip(lines, beneath, strict=True) for text in pair if text]
     size = " x ".join(map(str, counted.rows[0].output_shape))
-    return "\n".join([f"{model.name}, one image of {size}", "", *lines])
+    return "\n".join([f"{model.name}, one image of {size}", "", first, *pairs, last])
 
 
 def _drawn(stage: Row, counted: Cost) -> tuple[str, ...]:
+    shape = " x ".join(map(str, stage.output_shape))
+    share = stage.macs / max(counted.macs, 1)
+    sums = (f"{stage.parameters:,}", f"{stage.macs:,}", f"{share:.1%}")
+    return (stage.name, shape, *sums, "#" * round(BAR * share))
+
+
+def _made(stage: Row, counted: Cost) -> str:
+    """Return what a stage is made of, indented; empty if of nothing that counts."""
     inside = [row for row in counted.rows if (row.stage or "other") == stage.name]
     kinds = Counter(row.type for row in inside if row.macs or row.type in ("Add", "Concatenate"))
     made = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    shape = " x ".join(map(str, stage.output_shape))
-    share = stage.macs / max(counted.macs, 1)
-    bar = "#" * round(BAR * share)
-    sums = (f"{stage.parameters:,}", f"{stage.macs:,}", f"{share:.1%}")
-    return (stage.name, shape, *sums, f"{bar:{BAR}}  {made}")
+    return f"    {made}" if made else ""

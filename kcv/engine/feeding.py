@@ -86,17 +86,16 @@ def _pinnable(sliceable):
 
 def _taken(array, where: slice | list[int]) -> torch.Tensor:
     """Return rows of an array, copied."""
-    ordered = isinstance(where, slice)
     if isinstance(array, np.ndarray):
-        return torch.from_numpy(array[where].copy() if ordered else array[where])
+        return torch.from_numpy(array[where].copy() if isinstance(where, slice) else array[where])
     if not isinstance(array, torch.Tensor):
         rows = array.convert_to_torch_compatible(array[where])
         rows = rows.clone() if isinstance(rows, torch.Tensor) else np.array(rows)
         return ops.convert_to_tensor(rows)
-    length = where.stop - where.start if ordered else len(where)
-    rows = torch.empty((length, *array.shape[1:]), dtype=array.dtype, pin_memory=True)
-    if ordered:
-        return rows.copy_(array[where])
+    if isinstance(where, slice):
+        part = array[where]
+        return torch.empty(part.shape, dtype=part.dtype, pin_memory=True).copy_(part)
+    rows = torch.empty((len(where), *array.shape[1:]), dtype=array.dtype, pin_memory=True)
     return torch.index_select(array, 0, torch.tensor(where), out=rows)
 
 

@@ -19,6 +19,7 @@ from kcv.layers.lrn import LocalResponseNorm
 from kcv.layers.merge import patch_merging
 from kcv.layers.norm import BatchNorm
 from kcv.layers.pool import AvgPool2D, MaxPool2D
+from kcv.layers.residual import basic_block, bottleneck_block
 from kcv.layers.separable import (
     depthwise_separable,
     grouped_conv,
@@ -45,6 +46,8 @@ __all__ = [
     "PositionEmbedding",
     "WindowAttention",
     "activate",
+    "basic_block",
+    "bottleneck_block",
     "channel_shuffle",
     "classify",
     "conv_norm",
@@ -60,9 +63,9 @@ __all__ = [
     "is_small",
     "mlp",
     "patch_embed",
+    "patch_merging",
     "plain_conv",
     "pool_to",
-    "patch_merging",
     "resize_positions",
     "spatially_separable",
     "squeeze_excite",

@@ -69,8 +69,12 @@ class Attention(keras.layers.Layer):
             x = self.drop(x, training=training)
         return (x, kernels.attention_weights(q, k)) if return_attention else x
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def compute_output_spec(self, inputs, training=None, return_attention=False):
+        x = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        if not return_attention:
+            return x
+        size, length = inputs.shape[:2]
+        return x, keras.KerasTensor((size, self.num_heads, length, length), self.compute_dtype)
 
     def get_config(self):
         own = {"num_heads": self.num_heads, "qkv_bias": self.qkv_bias}

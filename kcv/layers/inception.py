@@ -1,5 +1,8 @@
 """What the Inception networks share: a branch of convolutions, an auxiliary classifier's end."""
 
+import math
+from collections.abc import Sequence
+
 import keras
 
 from kcv.layers.conv import conv_norm
@@ -9,6 +12,11 @@ from kcv.layers.linear import Linear
 def scaled_conv(x, width: int, kernel=3, stride: int = 1, *, factor: float = 1.0, **options):
     """Apply `conv_norm` with `width * factor` channels, for networks with a width multiplier."""
     return conv_norm(x, max(1, round(width * factor)), kernel, stride, **options)
+
+
+def repeated(rows: Sequence, depth: float) -> list:
+    """Return `depth` times as many rows, rounded up: the first ones, then the last one again."""
+    return [rows[min(i, len(rows) - 1)] for i in range(math.ceil(len(rows) * depth))]
 
 
 def inception_branch(x, *steps: tuple, conv=conv_norm):

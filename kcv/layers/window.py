@@ -123,7 +123,8 @@ class WindowAttention(keras.layers.Layer):
         window = self.window
         self.grid = (-(-height // window), -(-width // window))
         self.shifts = tuple(self.shift if n > 1 else 0 for n in self.grid)
-        self.index = ops.convert_to_tensor(relative_index(window).reshape(-1), "int64")
+        kind = "int64" if kernels.TORCH else "int32"  # JAX warns of what it would cut to 32 bits
+        self.index = ops.convert_to_tensor(relative_index(window).reshape(-1), kind)
         self.mask = None
         if any(self.shifts):
             size = (self.grid[0] * window, self.grid[1] * window)
@@ -206,8 +207,13 @@ class WindowAttention(keras.layers.Layer):
             return bias
         return ops.reshape(bias + ops.cast(self.mask, dtype), (1, -1, tokens, tokens))
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def compute_output_spec(self, inputs, training=None, return_attention=False):
+        x = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        if not return_attention:
+            return x
+        windows, tokens = self.grid[0] * self.grid[1], self.window * self.window
+        shape = (inputs.shape[0], windows, self.num_heads, tokens, tokens)
+        return x, keras.KerasTensor(shape, self.compute_dtype)
 
     def get_config(self):
         own = {"num_heads": self.num_heads, "window": self.window, "shift": self.shift}

@@ -5,6 +5,7 @@ import difflib
 import fnmatch
 import inspect
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -64,6 +65,7 @@ __all__ = [
     "features",
     "fields",
     "list",
+    "resized",
     "several_sizes",
     "transfer",
 ]
@@ -99,7 +101,7 @@ def fields(name: str) -> dict:
     }
 
 
-def build(name: str, *, weights=None, **changes) -> Model:
+def build(name: str, /, *, weights=None, **changes) -> Model:
     """Build a network by name: images `(B, H, W, channels)` to logits `(B, num_classes)`.
 
     Args:
@@ -108,8 +110,8 @@ def build(name: str, *, weights=None, **changes) -> Model:
             run folder ... They bring their paddings, epsilons, number of classes, image size and
             normalisation; another number of classes given here makes a new head.
         **changes: any argument of the row; all networks take `num_classes` (None for the feature
-            map), `image_size` (pixels), `channels`, `normalize`, and, where it makes sense,
-            `stem="small"` for images of 64 pixels or less.
+            map), `image_size` (pixels), `channels`, `normalize`, `width`, `dropout`, `stem`
+            (`"small"` for images of 64 pixels or less) and `name`, that of the Keras model.
 
     Raises:
         ValueError: if the name or an argument is unknown (near ones are listed), or the values or
@@ -137,7 +139,8 @@ def _make(row_name: str, **changes) -> Model:
     row = _row(row_name)
     model = row(**{"name": row_name, **changes})
     family = row.func.__module__.rpartition(".")[2]
-    model.arguments = {**fields(row_name), **changes, "model": row_name, "family": family}
+    chosen = {key: value for key, value in changes.items() if key != "name"}
+    model.arguments = {**fields(row_name), **chosen, "model": row_name, "family": family}
     return model
 
 
@@ -164,6 +167,36 @@ def features(model, names: builtins.list[str]) -> keras.Model:
             )
     outputs = [model.get_layer(name).output for name in names]
     return Model(model.input, outputs, name=f"{model.name}_features")
+
+
+def resized(model, image_size: int | tuple[int, int]) -> Model:
+    """Return the same network for images of another size, with a copy of its weights.
+
+    Convolutions and windows serve any size; the position embedding of a ViT is resized by
+    `kcv.layers.resize_positions`. `build(name, weights=..., image_size=...)` does it for weights
+    that are not loaded yet.
+
+    Args:
+        model: a network of `build`, trained or not.
+        image_size: pixels, a number or (height, width).
+
+    Raises:
+        ValueError: if the network was not made by `build`, or the shape of another layer's weights
+            depends on the size of the image (the dense layers of LeNet-5).
+    """
+    arguments = dict(getattr(model, "arguments", None) or {})
+    if not arguments:
+        raise ValueError(
+            "resized needs a network of kcv.models.build, which notes what it was built of. "
+            f"Received: {type(model).__name__} {getattr(model, 'name', model)!r}."
+        )
+    name = arguments.pop("model")
+    known = {key: value for key, value in arguments.items() if key in fields(name)}
+    other = build(name, **{**known, "image_size": image_size, "name": model.name})
+    transfer(model, other)
+    if getattr(model, "preprocessing", None) is not None:
+        other.preprocessing = replace(model.preprocessing, image_size=image_size)
+    return other
 
 
 def transfer(source, target) -> Transfer:

@@ -145,7 +145,7 @@ def alexnet(
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"`; for images of 64 pixels or less `"medium"`, a 5x5 of stride 2 first
-            (from 31 pixels on), or `"small"`, a 3x3 of stride 1 (from 15 on). Both leave a feature
+            (from 29 pixels on), or `"small"`, a 3x3 of stride 1 (from 15 on). Both leave a feature
             map below 6x6 as small as it is, and start by He's rule in both designs.
         design: `"one_tower"` (2014) or `"two_towers"` (2012).
         width: multiplier of the convolutions' channels.

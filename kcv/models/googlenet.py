@@ -25,7 +25,7 @@ from kcv.layers import (
     tap,
 )
 from kcv.layers.adaptive import pool_to
-from kcv.layers.inception import AuxiliaryLogits, inception_branch, scaled_conv
+from kcv.layers.inception import AuxiliaryLogits, inception_branch, repeated, scaled_conv
 from kcv.layers.init import fresh
 
 HEAD_INIT = keras.initializers.TruncatedNormal(stddev=0.01, seed=0)
@@ -92,6 +92,7 @@ def googlenet(
     normalize=None,
     stem: str = "standard",
     width: float = 1.0,
+    depth: float = 1.0,
     branch_kernel: int = 3,
     aux: bool = False,
     dropout: float = 0.2,
@@ -109,7 +110,8 @@ def googlenet(
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"`; for images of 64 pixels or less `"medium"`, a 3x3 of stride 1 first, or
             `"small"`, without the pooling after it too: the feature map is at stride 16 or 8.
-        width: multiplier of all channels.
+        width, depth: multipliers of all channels and of blocks in a stage; further blocks are
+            like the last one, and an auxiliary classifier goes with its block.
         branch_kernel: window of the third branch, 3 (torchvision) or 5 (paper).
         aux: adds the auxiliary classifiers of training: the outputs are then `[logits,
             logits_aux1, logits_aux2]`. There are none on a feature map (`num_classes=None`).
@@ -127,7 +129,7 @@ def googlenet(
     heads: list = []
     for stage, rows in enumerate(STAGES, start=3):
         x = MaxPool2D(2 if stage == 5 else 3, 2, ceil=True)(x)
-        for row in rows:
+        for row in repeated(rows, depth):
             x = inception(x, row, branch_kernel, conv)
             if row.aux and aux and num_classes is not None:
                 head = f"logits_aux{len(heads) + 1}"

@@ -22,7 +22,7 @@ from kcv.layers import (
     tap,
 )
 from kcv.layers.adaptive import pool_to
-from kcv.layers.inception import AuxiliaryLogits, inception_branch, scaled_conv
+from kcv.layers.inception import AuxiliaryLogits, inception_branch, repeated, scaled_conv
 
 INIT = keras.initializers.TruncatedNormal(stddev=0.1, seed=0)
 AUX_INIT = keras.initializers.TruncatedNormal(stddev=0.01, seed=0)
@@ -123,6 +123,7 @@ def inception_v3(
     normalize=None,
     stem: str = "standard",
     width: float = 1.0,
+    depth: float = 1.0,
     aux: bool = False,
     dropout: float = 0.5,
     bn_momentum: float = 0.9,
@@ -141,7 +142,8 @@ def inception_v3(
         stem: `"standard"`; for images of 64 pixels or less `"medium"`, stride 1 and padding at the
             start (from 31 pixels on), or `"small"`, with one pooling less too (from 15 on): the
             feature map is at stride 16 or 8.
-        width: multiplier of all channels.
+        width, depth: multipliers of all channels and of blocks in a stage; further blocks are
+            like the last one.
         aux: adds the auxiliary classifier of training: the outputs are then `[logits,
             logits_aux1]`. There is none on a feature map (`num_classes=None`).
         dropout: rate before the main classifier.
@@ -156,16 +158,18 @@ def inception_v3(
     image, x = image_input(image_size, channels, normalize)
     heads = []
     x = _stem(x, fewer_halvings(stem), conv)
-    for pooled in (32, 64, 64):
+    for pooled in repeated((32, 64, 64), depth):
         x = mixed(x, pooled, conv, pool)
     x = reduce_first(tap(x, "stage3"), conv)
-    for inner in (128, 160, 160, 192):
+    for inner in repeated((128, 160, 160, 192), depth):
         x = mixed_factorised(x, inner, conv, pool)
     x = tap(x, "stage4")
     if aux and num_classes is not None:
         heads.append(auxiliary(x, num_classes, conv))
     x = reduce_second(x, conv)
-    x = tap(mixed_wide(mixed_wide(x, conv, pool), conv, pool), "stage5")
+    for block in repeated((mixed_wide, mixed_wide), depth):
+        x = block(x, conv, pool)
+    x = tap(x, "stage5")
     x = classify(tap(x, "features"), num_classes, dropout, INIT)
     return Model(image, [x, *heads] if heads else x, name=name)
 

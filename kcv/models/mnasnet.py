@@ -14,6 +14,7 @@ from kcv.layers import (
     BatchNorm,
     classify,
     conv_norm,
+    drop_path_rates,
     fewer_halvings,
     image_input,
     inverted_residual,
@@ -53,6 +54,7 @@ def mnasnet(
     width: float = 1.0,
     depth: float = 1.0,
     dropout: float = 0.2,
+    drop_rate: float = 0.0,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-5,
     name: str = "mnasnet_100",
@@ -68,6 +70,7 @@ def mnasnet(
             for images of 64 pixels or less.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
+        drop_rate: largest rate of stochastic depth, linear over the blocks.
         bn_momentum, bn_epsilon: of the batch normalisations; the paper's momentum of 0.9997 suits
             only very long runs.
     """
@@ -76,19 +79,22 @@ def mnasnet(
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
     x = conv(x, round_width(32 * width), 3, 1 if fewer else 2)
+    depths = [math.ceil(stage.depth * depth) for stage in STAGES]
+    rates = iter(drop_path_rates(drop_rate, sum(depths)))
     level = 1
-    for stage in STAGES:
+    for stage, blocks in zip(STAGES, depths, strict=True):
         stride = stage.stride
         if stride == 2:
             x, level = tap(x, f"stage{level}"), level + 1
             stride = 1 if fewer == 2 and level == 2 else 2
-        for block in range(math.ceil(stage.depth * depth)):
+        for block in range(blocks):
             x = inverted_residual(
                 x,
                 round_width(stage.width * width),
                 stride if block == 0 else 1,
                 inner=x.shape[-1] * stage.expansion,
                 kernel=stage.kernel,
+                rate=next(rates),
                 conv=conv,
             )
     x = tap(conv(tap(x, f"stage{level}"), 1280, 1), "features")

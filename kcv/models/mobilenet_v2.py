@@ -14,6 +14,7 @@ from kcv.layers import (
     BatchNorm,
     classify,
     conv_norm,
+    drop_path_rates,
     fewer_halvings,
     image_input,
     inverted_residual,
@@ -61,6 +62,7 @@ def mobilenet_v2(
     width: float = 1.0,
     depth: float = 1.0,
     dropout: float = 0.2,
+    drop_rate: float = 0.0,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-5,
     name: str = "mobilenet_v2",
@@ -77,6 +79,7 @@ def mobilenet_v2(
         padding: `"symmetric"`, or `"same"` for weights that were trained in TensorFlow.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
+        drop_rate: largest rate of stochastic depth, linear over the blocks.
         bn_momentum, bn_epsilon: of the batch normalisations.
 
     Raises:
@@ -87,14 +90,17 @@ def mobilenet_v2(
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
     x = conv(x, round_width(32 * width), 3, 1 if fewer else 2)
+    depths = [math.ceil(blocks * depth) for _, _, blocks, _ in STAGES]
+    rates = iter(drop_path_rates(drop_rate, sum(depths)))
     level = 1
-    for index, (expansion, base, blocks, stride) in enumerate(STAGES):
+    for index, (expansion, base, _, stride) in enumerate(STAGES):
         if stride == 2:
             x, level = tap(x, f"stage{level}"), level + 1
         stride = 1 if fewer == 2 and index == 1 else stride
-        for block in range(math.ceil(blocks * depth)):
-            first, inner = stride if block == 0 else 1, x.shape[-1] * expansion
-            x = inverted_residual(x, round_width(base * width), first, inner=inner, conv=conv)
+        for block in range(depths[index]):
+            options = {"inner": x.shape[-1] * expansion, "rate": next(rates), "conv": conv}
+            first = stride if block == 0 else 1
+            x = inverted_residual(x, round_width(base * width), first, **options)
     x = conv(tap(x, f"stage{level}"), round_width(1280 * max(1.0, width)), 1)
     x = classify(tap(x, "features"), num_classes, dropout, HEAD_INIT)
     return Model(image, x, name=name)

@@ -17,6 +17,7 @@ from kcv.layers import (
     Linear,
     classify,
     conv_norm,
+    drop_path_rates,
     fewer_halvings,
     image_input,
     inverted_residual,
@@ -55,10 +56,15 @@ SMALL = (
 )
 
 
-def _blocks(x, stage: Stage, stride: int, width: float, depth: float, conv):
-    """Return the output of one stage."""
+def _depth(stage: Stage, depth: float) -> int:
+    """Return the number of blocks of a stage."""
+    return math.ceil(len(stage.expansions) * depth)
+
+
+def _blocks(x, stage: Stage, stride: int, width: float, rates: list[float], conv):
+    """Return the output of one stage, a block for each rate of stochastic depth."""
     conv = partial(conv, act=stage.act)
-    for index in range(math.ceil(len(stage.expansions) * depth)):
+    for index, rate in enumerate(rates):
         expansion = stage.expansions[min(index, len(stage.expansions) - 1)]
         inner = round_width(x.shape[-1] * expansion)
         gate = None
@@ -71,6 +77,7 @@ def _blocks(x, stage: Stage, stride: int, width: float, depth: float, conv):
             inner=inner,
             kernel=stage.kernel,
             gate=gate,
+            rate=rate,
             conv=conv,
         )
     return x
@@ -89,6 +96,7 @@ def mobilenet_v3(
     width: float = 1.0,
     depth: float = 1.0,
     dropout: float = 0.2,
+    drop_rate: float = 0.0,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-3,
     name: str = "mobilenet_v3_large",
@@ -107,6 +115,7 @@ def mobilenet_v3(
         head: channels of the layer before the classifier; a width below 1 leaves them.
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
+        drop_rate: largest rate of stochastic depth, linear over the blocks.
         bn_momentum, bn_epsilon: of the batch normalisations; long runs on ImageNet took a
             momentum of 0.99.
 
@@ -118,13 +127,15 @@ def mobilenet_v3(
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
     x = conv(x, round_width(16 * width), 3, 1 if fewer else 2)
+    rates = drop_path_rates(drop_rate, sum(_depth(stage, depth) for stage in stages))
     level = 1
     for stage in stages:
         stride = stage.stride
         if stride == 2:
             x, level = tap(x, f"stage{level}"), level + 1
             stride = 1 if fewer == 2 and level == 2 else 2
-        x = _blocks(x, stage, stride, width, depth, conv)
+        blocks = _depth(stage, depth)
+        x, rates = _blocks(x, stage, stride, width, rates[:blocks], conv), rates[blocks:]
     x = conv(tap(x, f"stage{level}"), 6 * x.shape[-1], 1)
     x = tap(x, "features")
     if num_classes is not None:

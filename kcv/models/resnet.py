@@ -11,89 +11,30 @@ last of a block; the classifier, on which the papers are silent, uniform with va
 from functools import partial
 from typing import Any
 
-import keras
-
 from kcv.engine import Model
 from kcv.layers import (
-    AvgPool2D,
     BatchNorm,
     MaxPool2D,
+    basic_block,
+    bottleneck_block,
     classify,
     conv_norm,
-    drop_path,
     drop_path_rates,
     fewer_halvings,
     image_input,
-    squeeze_excite,
     tap,
 )
-
-
-def basic(x, width: int, stride: int = 1, *, shortcut=None, se=False, rate=0.0, conv=conv_norm):
-    """Two 3x3 convolutions and a shortcut: `(B, H, W, C) -> (B, H / stride, W / stride, width)`.
-
-    `shortcut` maps (x, width, stride) to the other summand, by default `project`; `rate` is that
-    of stochastic depth; `conv` is `conv_norm` with the network's settings.
-    """
-    y = conv(x, width, 3, stride)
-    y = conv(y, width, 3, act=None)
-    return _add(x, y, stride, shortcut, se, rate, conv)
-
-
-def bottleneck(
-    x,
-    width: int,
-    stride: int = 1,
-    *,
-    inner: int | None = None,
-    groups: int = 1,
-    shortcut=None,
-    se: bool = False,
-    rate: float = 0.0,
-    stride_at: str = "3x3",
-    conv=conv_norm,
-):
-    """1x1 to `inner` channels, 3x3 in `groups`, 1x1 to `width`, and a shortcut.
-
-    `(B, H, W, C) -> (B, H / stride, W / stride, width)`; `inner` is a quarter of `width` unless
-    given; `stride_at` is "3x3" or, as in the paper, "1x1". The others are those of `basic`.
-    """
-    inner = width // 4 if inner is None else inner
-    first, second = (stride, 1) if stride_at == "1x1" else (1, stride)
-    y = conv(x, inner, 1, first)
-    y = conv(y, inner, 3, second, groups=groups)
-    y = conv(y, width, 1, act=None)
-    return _add(x, y, stride, shortcut, se, rate, conv)
-
-
-def _add(x, y, stride, shortcut, se, rate, conv):
-    width = y.shape[-1]
-    if se:
-        y = squeeze_excite(y, max(8, (width // 16 + 4) // 8 * 8))
-    if stride != 1 or x.shape[-1] != width:
-        x = (shortcut or project)(x, width, stride, conv)
-    return keras.layers.ReLU()(keras.layers.Add()([drop_path(y, rate), x]))
-
-
-def project(x, width: int, stride: int, conv=conv_norm):
-    """Shortcut by a strided 1x1 convolution (option B of the paper)."""
-    return conv(x, width, 1, stride, act=None)
-
-
-def pool_project(x, width: int, stride: int, conv=conv_norm):
-    """Shortcut by average pooling and a 1x1 convolution (ResNet-D): no pixel is thrown away."""
-    if stride != 1:
-        x = AvgPool2D(2, stride, ceil=True, count_pad=False)(x)
-    return conv(x, width, 1, act=None)
-
-
-def zero_pad(x, width: int, stride: int, conv=None):
-    """Shortcut without weights: every `stride`-th pixel, new channels zero (option A)."""
-    x = x[:, ::stride, ::stride]
-    return keras.ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, width - x.shape[-1])))
-
+from kcv.layers.residual import pool_project, project, zero_pad
 
 SHORTCUTS = {"project": project, "pool_project": pool_project, "zero_pad": zero_pad}
+BLOCKS = ("basic", "bottleneck")
+
+
+def _check(name: str, word: str, words) -> None:
+    if word not in words:
+        raise ValueError(
+            f"ResNet needs {name} to be one of {', '.join(words)}. Received: {name}={word!r}."
+        )
 
 
 def _stem(x, width: int, fewer: int, deep: bool, conv):
@@ -152,10 +93,10 @@ def resnet(
         bn_momentum, bn_epsilon: of the batch normalisations.
 
     Raises:
-        ValueError: if `stride_at` is neither word.
+        ValueError: if `block`, `shortcut` or `stride_at` is none of its words.
     """
-    if stride_at not in ("1x1", "3x3"):
-        raise ValueError(f'stride_at must be "1x1" or "3x3". Received: {stride_at!r}.')
+    _check("block", block, BLOCKS)
+    _check("shortcut", shortcut, SHORTCUTS)
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm, bias=conv_bias)
     image, x = image_input(image_size, channels, normalize)
@@ -171,11 +112,11 @@ def resnet(
             common: dict[str, Any] = {"se": se, "rate": next(rates), "conv": conv}
             common["shortcut"] = SHORTCUTS[shortcut]
             if block == "basic":
-                x = basic(x, plain, stride, **common)
+                x = basic_block(x, plain, stride, **common)
             else:
                 inner = plain * group_width // 64 * groups
                 common |= {"groups": groups, "stride_at": stride_at}
-                x = bottleneck(x, plain * 4, stride, inner=inner, **common)
+                x = bottleneck_block(x, plain * 4, stride, inner=inner, **common)
         x = tap(x, f"stage{stage + 2}")
     x = classify(tap(x, "features"), num_classes, dropout, "lecun_uniform")
     return Model(image, x, name=name)

@@ -6,6 +6,7 @@ it is that of the ResNets.
 """
 
 from functools import partial
+from typing import Any
 
 import keras
 
@@ -16,6 +17,8 @@ from kcv.layers import (
     MaxPool2D,
     classify,
     conv_norm,
+    drop_path,
+    drop_path_rates,
     fewer_halvings,
     image_input,
     tap,
@@ -27,7 +30,16 @@ from kcv.models.mobilenet_v2 import round_width
 WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 
 
-def shuffle_unit(x, width: int, stride: int = 1, *, groups: int = 3, first=None, conv=conv_norm):
+def shuffle_unit(
+    x,
+    width: int,
+    stride: int = 1,
+    *,
+    groups: int = 3,
+    first=None,
+    rate: float = 0.0,
+    conv=conv_norm,
+):
     """Bottleneck of grouped convolutions with a shuffle: `(B, H, W, C) -> (B, H/s, W/s, width)`.
 
     At stride 1 the input is added and `width` must be C; at stride 2 the averaged input is
@@ -36,6 +48,7 @@ def shuffle_unit(x, width: int, stride: int = 1, *, groups: int = 3, first=None,
     Args:
         groups: of the 1x1 convolutions.
         first: groups of the first 1x1 alone, by default `groups`.
+        rate: of stochastic depth where the input is added.
         conv: `conv_norm` with the network's settings.
     """
     inner = width // 4
@@ -44,7 +57,7 @@ def shuffle_unit(x, width: int, stride: int = 1, *, groups: int = 3, first=None,
     y = channel_shuffle(y, groups)
     if stride == 1:
         y = conv(y, width, 1, act=None, groups=groups)
-        return keras.layers.ReLU()(keras.layers.Add()([x, y]))
+        return keras.layers.ReLU()(keras.layers.Add()([x, drop_path(y, rate)]))
     y = conv(y, width - x.shape[-1], 1, groups=groups)
     return keras.layers.Concatenate()([AvgPool2D(3, stride, 1)(x), y])
 
@@ -60,6 +73,7 @@ def shufflenet_v1(
     width: float = 1.0,
     depths: tuple[int, ...] = (4, 8, 4),
     dropout: float = 0.0,
+    drop_rate: float = 0.0,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-5,
     name: str = "shufflenet_v1_g3",
@@ -77,6 +91,7 @@ def shufflenet_v1(
         width: multiplier of all channels (the paper's s), rounded so that the groups fit.
         depths: units in each stage.
         dropout: rate before the classifier.
+        drop_rate: largest rate of stochastic depth, linear over the blocks.
         bn_momentum, bn_epsilon: of the batch normalisations.
 
     Raises:
@@ -92,11 +107,13 @@ def shufflenet_v1(
     fewer = fewer_halvings(stem)
     x = tap(conv(x, round_width(24 * width, groups), 3, 1 if fewer else 2), "stage1")
     x = tap(x if fewer == 2 else MaxPool2D(3, 2, 1)(x), "stage2")
+    rates = iter(drop_path_rates(drop_rate, sum(depths)))
     for stage, depth in enumerate(depths):
         plain = round_width(WIDTHS[groups] * 2**stage * width, 4 * groups)
         for index in range(depth):
+            options: dict[str, Any] = {"groups": groups, "rate": next(rates), "conv": conv}
             first = 1 if stage == index == 0 else groups
-            x = shuffle_unit(x, plain, 1 if index else 2, groups=groups, first=first, conv=conv)
+            x = shuffle_unit(x, plain, 1 if index else 2, first=first, **options)
         x = tap(x, f"stage{stage + 3}")
     x = classify(tap(x, "features"), num_classes, dropout, "lecun_uniform")
     return Model(image, x, name=name)

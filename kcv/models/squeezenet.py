@@ -51,7 +51,7 @@ def squeezenet(
 
     Args:
         num_classes: classes, or None for the feature map at stride 16.
-        image_size: pixels, a number or (height, width), from 29 on.
+        image_size: pixels, a number or (height, width), from 17 on (21 with the 7x7 of 1.0).
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"`; for images of 64 pixels or less `"medium"`, a 3x3 of stride 1 first, or

@@ -64,8 +64,8 @@ def vgg(
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"`, or `"small"` for images of 64 pixels or less: poolings round up, so
-            that 17 pixels are enough, and a feature map below 7x7 stays as small as it is (1x1 for
-            32 pixels).
+            that no image is too small, and a feature map below 7x7 stays as small as it is (1x1
+            for 32 pixels).
         conv_arch: (convolutions, channels) of each block; a 2x2 pooling follows each.
         batch_norm: batch normalisation after each convolution.
         width: multiplier of the convolutions' channels.

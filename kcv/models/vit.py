@@ -62,7 +62,8 @@ def vit(
 
     Args:
         num_classes: classes, or None for the normalised tokens `(B, 1 + N, width)`.
-        image_size: pixels, a number or (height, width); what does not fill a patch is cut off.
+        image_size: pixels, a number or (height, width), from one patch (16 pixels) on; what does
+            not fill a patch is cut off.
         channels: 1 or 3.
         normalize: see `kcv.layers.image_input`.
         stem: `"standard"`; for images of 64 pixels or less `"medium"`, patches of half the side,

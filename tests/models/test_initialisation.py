@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from test_models import TINY, tiny
+from families import RULES, TINY
+from test_models import tiny
 
 from kcv.layers import (
     Attention,
@@ -16,58 +17,6 @@ from kcv.layers import (
 )
 from kcv.layers.window import WindowAttention
 from kcv.models import VARIANTS
-
-CUT = 0.8796  # what is left of a standard deviation when a normal is cut at two of them
-
-
-def he_out(shape):
-    """Return the spread of He's rule over the outputs; shapes are those of Keras' kernels."""
-    return (2 / (np.prod(shape[:-2]) * shape[-1])) ** 0.5
-
-
-def he_in(shape):
-    return (2 / np.prod(shape[:-1])) ** 0.5
-
-
-def lecun(shape):
-    return (1 / np.prod(shape[:-1])) ** 0.5
-
-
-def glorot(shape):
-    return (2 / (shape[0] + shape[1])) ** 0.5
-
-
-def flat(stddev):
-    return lambda shape: stddev
-
-
-def inverse_root_of_classes(shape):
-    return (1 / (3 * shape[-1])) ** 0.5
-
-
-# family: rule of convolutions, of dense layers, of the last layer
-RULES = {
-    "lenet5": (lecun, lecun, lecun),
-    "alexnet": (he_in, he_in, flat(0.01)),
-    "vgg11_bn": (he_out, he_in, flat(0.01)),
-    "googlenet": (he_out, None, flat(0.01 * CUT)),
-    "inception_v3": (flat(0.1 * CUT), None, flat(0.1 * CUT)),
-    "resnet18": (he_out, None, lecun),
-    "seresnext50_32x4d": (he_out, None, lecun),
-    "squeezenet1_1": (he_in, None, flat(0.01)),
-    "mobilenet_v1": (he_out, None, flat(0.01)),
-    "mobilenet_v2": (he_out, None, flat(0.01)),
-    "mobilenet_v3_small": (he_out, flat(0.01), flat(0.01)),
-    "mnasnet_050": (he_out, None, flat(0.01)),
-    "nasnet_mobile": (he_out, None, glorot),
-    "efficientnet_b0": (he_out, None, inverse_root_of_classes),
-    "shufflenet_v1_g3": (he_out, None, lecun),
-    "shufflenet_v2_050": (he_out, None, lecun),
-    "vit_tiny_16": (lecun, flat(0.02), flat(0.02)),
-    "deit_tiny_distilled_16": (lecun, flat(0.02), flat(0.02)),
-    "swin_tiny": (lecun, flat(0.02), flat(0.02)),
-    "convnext_atto": (flat(0.02), flat(0.02), flat(0.02)),
-}
 
 
 def leaves(net):

@@ -62,27 +62,3 @@ def test_a_published_recipe_names_its_source_and_its_batch(name):
     assert recipe.batch_size == recipe.base_batch
     native = models.fields(name)["image_size"]
     assert recipe.image_size == (native if native > 224 else 0)
-
-
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("vgg16", {"learning_rate": 0.01}),
-        ("vgg16_bn", {"learning_rate": 0.1}),
-        ("alexnet_2012", {"base_batch": 128, "weight_decay": 5e-4}),
-        ("inception_v3", {"base_batch": 32, "learning_rate": 0.045, "epsilon": 1.0}),
-        ("seresnet50", {"base_batch": 1024, "learning_rate": 0.6, "epochs": 100}),
-        ("resnet50d", {"nesterov": True, "epochs": 120}),
-        ("shufflenet_v2_100", {"schedule": "polynomial", "epochs": 240}),
-        ("shufflenet_v2_150", {"cutmix": 1.0, "epochs": 600, "ema_decay": 0.999966}),
-        ("nasnet_mobile", {"learning_rate": 2.0, "step_epochs": 2.4}),
-        ("vit_base_16", {"base_batch": 4096, "learning_rate": 0.003, "weight_decay": 0.3}),
-        ("vit_large_16", {"optimizer": "sgd", "learning_rate": 0.5}),
-        ("vit_tiny_16", {"augment": "crop+flip+rand-m9-mstd0.5-inc1+erase(0.25)"}),
-        ("swin_base", {"network": {"drop_rate": 0.5}, "warmup_epochs": 20}),
-        ("convnext_small", {"network": {"drop_rate": 0.4}, "learning_rate": 0.004}),
-    ],
-)
-def test_settings_that_a_source_was_read_for(name, settings):
-    recipe = recipes.get(name, "published")
-    assert {key: getattr(recipe, key) for key in settings} == settings

@@ -152,7 +152,11 @@ def test_shapes_are_those_of_the_reference(checkpoint):
     assert checkpoint("mobilenet_v1", "keras")["conv_preds/kernel"].shape == (1, 1, 256, 5)
 
 
-@pytest.mark.parametrize("name", sorted(set(models.VARIANTS) - {"lenet5"}))
+# families of which somebody published weights
+KNOWN = {models.VARIANTS[row.model].func for row in catalogue.rows().values()}
+
+
+@pytest.mark.parametrize("name", [n for n, row in models.VARIANTS.items() if row.func in KNOWN])
 def test_every_model_has_a_family_of_names(name):
     assert names.family_of(name) == models.VARIANTS[name].func.__name__
 
