@@ -164,6 +164,19 @@ def _layer_norm(layer, tensors) -> Call | None:
     return Call(run, "last", readers=(gamma, beta))
 
 
+def _attention(layer, tensors) -> Call | None:
+    if layer.qkv.lora_enabled or layer.proj.lora_enabled:
+        return None
+    readers = tuple(_read(x, w) for x in (layer.qkv, layer.proj) for w in (x._kernel, x.bias))
+
+    def product(kernel, bias):
+        return lambda x: kernels.linear(x, kernel(), bias())
+
+    qkv, proj = product(*readers[:2]), product(*readers[2:])
+    run = lambda t, training: layer.attend(t[0], qkv, proj, training)  # noqa: E731
+    return Call(run, "last", readers=readers)
+
+
 def _layer_scale(layer, tensors) -> Call | None:
     gamma = _read(layer, layer.gamma)
     return Call(lambda t, training: t[0] * gamma(), "last", readers=(gamma,))
@@ -225,6 +238,8 @@ MAKERS = {
     own.MaxPool2D: _pool,
     own.AvgPool2D: _pool,
     own.Linear: _linear,
+    own.Attention: _attention,
+    own.WindowAttention: _attention,
     own.DropPath: _drop,
     own.LayerScale: _layer_scale,
     keras.layers.LayerNormalization: _layer_norm,

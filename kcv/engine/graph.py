@@ -109,7 +109,7 @@ def _check(node) -> None:
         raise UncoveredError(f"{op.name} is a {type(op).__name__}")
     if op.activity_regularizer is not None:
         raise UncoveredError(f"{op.name} has an activity regularizer")
-    if op.quantization_mode is not None:
+    if any(layer.quantization_mode is not None for layer in parts(op)):
         raise UncoveredError(f"{op.name} is quantized")
     if not op.built:
         raise UncoveredError(f"{op.name} is not built")
@@ -131,3 +131,8 @@ def casts(node: Node) -> dict[int, torch.dtype]:
 def is_symbolic(x) -> bool:
     """Return whether an argument of a call is a tensor of the graph."""
     return isinstance(x, keras.KerasTensor)
+
+
+def parts(layer) -> list:
+    """Return a layer and the layers inside of it."""
+    return layer._flatten_layers()  # Keras has no public way

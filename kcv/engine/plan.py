@@ -10,7 +10,7 @@ import keras
 import torch
 
 from kcv.engine.chains import fold
-from kcv.engine.graph import UncoveredError, flatten
+from kcv.engine.graph import UncoveredError, flatten, parts
 from kcv.engine.writer import Buffer, Writer
 
 
@@ -22,7 +22,8 @@ class Plan:
         predicts: whether it is to predict only; chains are folded then (`kcv.engine.chains`).
 
     Attributes:
-        layers: (layer, dtype policy) of each call, to see whether one of them has changed.
+        layers: (layer, dtype policy) of each call and of the layers inside, to see whether one of
+            them has changed.
         folded: the calls that hold numbers made of weights.
         weights: what gives the calls their weights.
     """
@@ -36,7 +37,8 @@ class Plan:
         (image,) = model.inputs
         self.shape, self.dtype = tuple(image.shape[1:]), getattr(torch, image.dtype)
         ops = [node.op for node in nodes]
-        self.layers = [(op, op.dtype_policy) for op in ops if isinstance(op, keras.Layer)]
+        whole = [layer for op in ops if isinstance(op, keras.Layer) for layer in parts(op)]
+        self.layers = [(layer, layer.dtype_policy) for layer in whole]
         writer = Writer(count, _readers(nodes, outputs))
         for node in nodes:
             writer.add(node)
@@ -76,7 +78,7 @@ class Plan:
 
 
 class Predictor:
-    """A plan that predicts, with the numbers of its folded calls up to date.
+    """A plan that predicts, with folded numbers and cast weights that are made once and kept.
 
     A weight has changed where torch has counted a change, or where it lies elsewhere: writing
     through `.data` into the same memory is not seen, by this as by torch's own gradients.
@@ -84,17 +86,26 @@ class Predictor:
 
     def __init__(self, model):
         self.plan = Plan(model, predicts=True)
+        self.cast = [reader for reader in self.plan.weights if reader.dtype is not None]
         self.sources = [v for call in self.plan.folded for v in call.variables()]
+        self.sources += [reader.variable for reader in self.cast]
         self.stamp: list[tuple[int, int]] = []
 
     def __call__(self, x, training: bool = False):
         values = [v._value for v in self.sources]
         stamp = [(value._version, value.data_ptr()) for value in values]
         if stamp != self.stamp:
-            for call in self.plan.folded:
-                call.packed = None
+            self._renew()
             self.stamp = stamp
         return self.plan(x, False)
+
+    def _renew(self) -> None:
+        """Let numbers be made anew, and cast anew the weights that are used in another type."""
+        for call in self.plan.folded:
+            call.packed = None
+        for reader in self.cast:
+            reader.leaf = None
+            reader.leaf = reader().detach()
 
 
 def make(model) -> tuple[Plan | None, str]:

@@ -61,10 +61,14 @@ class Attention(keras.layers.Layer):
         self.proj.build(input_shape)
 
     def call(self, inputs, training=None, return_attention=False):
-        q, k, v = kernels.unpack_heads(self.qkv.call(inputs), self.num_heads)
+        return self.attend(inputs, self.qkv.call, self.proj.call, training, return_attention)
+
+    def attend(self, x, qkv, proj, training, return_attention=False):
+        """Do what `call` does, with its two products given as functions of a tensor."""
+        q, k, v = kernels.unpack_heads(qkv(x), self.num_heads)
         seed = getattr(self, "seed_generator", None)
         x = kernels.attention(q, k, v, dropout=self.dropout if training else 0.0, seed=seed)
-        x = self.proj.call(kernels.join_heads(x))
+        x = proj(kernels.join_heads(x))
         if self.rate:
             x = self.drop(x, training=training)
         return (x, kernels.attention_weights(q, k)) if return_attention else x

@@ -132,12 +132,16 @@ class WindowAttention(keras.layers.Layer):
             self.mask = ops.convert_to_tensor(mask[:, None], self.compute_dtype)
 
     def call(self, inputs, training=None, return_attention=False):
-        q, k, v = self._split(self.qkv.call(self._enter(inputs)))
+        return self.attend(inputs, self.qkv.call, self.proj.call, training, return_attention)
+
+    def attend(self, inputs, qkv, proj, training, return_attention=False):
+        """Do what `call` does, with its two products given as functions of a tensor."""
+        q, k, v = self._split(qkv(self._enter(inputs)))
         bias = self._bias(inputs.dtype)
         seed = getattr(self, "seed_generator", None)
         x = kernels.attention(q, k, v, bias, self.dropout if training else 0.0, seed)
         # projecting after the padding is gone saves its share of the work
-        x = self.proj.call(self._leave(self._join(x), *inputs.shape[1:3]))
+        x = proj(self._leave(self._join(x), *inputs.shape[1:3]))
         if self.rate:
             x = self.drop(x, training=training)
         if not return_attention:

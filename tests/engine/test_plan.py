@@ -381,3 +381,25 @@ def test_other_batch_sizes_and_sizes_of_a_last_batch_are_answered():
     whole = answers(folded, x)[0]
     parts = [answers(folded, part)[0] for part in (x[:4], x[4:])]
     assert_same([[torch.cat(parts)]], [[whole]])
+
+
+def test_cast_weights_are_kept_until_a_weight_changes():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    net = tiny("vit_tiny_16")
+    folded, x = predictor(net), images(net)
+    answers(folded, x)
+    kept = [reader.leaf for reader in folded.cast]
+    assert len(kept) > 10
+    answers(folded, x)
+    assert all(reader.leaf is leaf for reader, leaf in zip(folded.cast, kept, strict=True))
+    net.set_weights([1.5 * w for w in net.get_weights()])
+    assert_same([answers(folded, x)], [answers(net.session.plan, x)], 3e-2)
+    assert folded.cast[0].leaf is not kept[0]
+
+
+def test_a_quantized_layer_inside_of_another_ends_the_plan():
+    image = keras.Input((4, 8))
+    net = models.Model(image, layers.Attention(2)(image))
+    assert net.engine == "flat plan"
+    net.layers[-1].qkv.quantize("int8")
+    assert "quantized" in net.engine
