@@ -397,9 +397,14 @@ def test_cast_weights_are_kept_until_a_weight_changes():
     assert folded.cast[0].leaf is not kept[0]
 
 
-def test_a_quantized_layer_inside_of_another_ends_the_plan():
+def test_an_adapter_inside_of_a_layer_is_used():
     image = keras.Input((4, 8))
     net = models.Model(image, layers.Attention(2)(image))
-    assert net.engine == "flat plan"
-    net.layers[-1].qkv.quantize("int8")
-    assert "quantized" in net.engine
+    x = torch.randn(2, 4, 8)
+    before = flat(net, x, False).detach()
+    attention = net.layers[-1]
+    attention.qkv.enable_lora(2)
+    attention.qkv.lora_kernel_b.assign(torch.ones(2, 24))
+    after = flat(net, x, False).detach()
+    assert not torch.allclose(before, after)
+    assert_same([[after]], [[y.detach() for y in keras.tree.flatten(keras_way(net, x, False))]])
