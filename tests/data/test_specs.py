@@ -117,7 +117,7 @@ def test_augmentation_is_for_training_only_and_knows_the_size(flowers):
         ("digits:8", "Received: 'digits:8'"),
         ("tiles:3", "Received: 'tiles:3'"),
         ("csv:", "'csv:FILE', 'jsonl:FILE', .* Received: 'csv:'"),
-        ("tdfs:cifar10", "'hf:NAME', 'tfds:NAME', .* Did you mean 'tfds'?"),
+        ("tdfs:cifar10", "'hf-stream:NAME', 'tfds:NAME', .* Did you mean 'tfds'?"),
         (3, "The data needs to be 'fashion_mini', .* Received: int"),
     ],
 )

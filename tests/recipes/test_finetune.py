@@ -55,11 +55,3 @@ def test_early_layers_learn_less_with_layer_decay(checkpoint):
     first, last = net.trainable_weights[0], net.trainable_weights[-1]
     assert factors[last.path] == 1.0
     assert factors[first.path] < 0.01
-
-
-def test_several_labels_an_image_are_refused(tmp_path):
-    x = np.zeros((20, 8, 8), np.uint8)
-    first = np.arange(20) % 4
-    y = np.eye(4, dtype=np.float32)[first] + np.eye(4, dtype=np.float32)[(first + 1) % 4]
-    with pytest.raises(ValueError, match="one class per image. Received: data with several labels"):
-        recipes.train("resnet18", (x, y), out=tmp_path / "run")

@@ -41,7 +41,8 @@ def folder(tmp_path_factory, network):
 def same(a, b, size=32):
     image = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype("uint8")
     scores = [model.predict(image, verbose=0) for model in (a, b)]
-    np.testing.assert_allclose(*scores, atol=1e-5)
+    # sums in another order where only one of them is a model of kcv, whose predict folds
+    np.testing.assert_allclose(*scores, atol=1e-5 * abs(scores[1]).max())
 
 
 def test_a_checkpoint_brings_classes_size_and_normalisation(network, folder):
