@@ -219,8 +219,9 @@ RULES = {
     "convnext_atto": (flat(0.02), flat(0.02), flat(0.02)),
 }
 
-# What the sources of published recipes say, copied from their commands and configurations in their
-# own terms: rows are compared with it, it is not taken from them.
+# What the sources of published recipes say, in their own terms: from commands and configurations
+# that were read, but for the papers of AlexNet 2012, Inception v3, SE, ResNet-D, ShuffleNet, MnasNet
+# and EfficientNet, which were not before us: there it repeats what the rows say.
 # torchvision's defaults: 8 devices with 32 images, its README's first table
 STEPS = {
     "batch": 8 * 32,
