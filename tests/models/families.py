@@ -220,8 +220,8 @@ RULES = {
 }
 
 # What the sources of published recipes say, in their own terms: from commands and configurations
-# that were read, but for the papers of AlexNet 2012, Inception v3, SE, ResNet-D, ShuffleNet, MnasNet
-# and EfficientNet, which were not before us: there it repeats what the rows say.
+# that were read, but for the papers of AlexNet 2012, Inception v3, SE, ResNet-D, ShuffleNet,
+# MnasNet and EfficientNet, which were not before us: there it repeats what the rows say.
 # torchvision's defaults: 8 devices with 32 images, its README's first table
 STEPS = {
     "batch": 8 * 32,
