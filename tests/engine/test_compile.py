@@ -16,6 +16,7 @@ pytestmark = [
     # torch 2.13's own compiler
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
 ]
 
 
@@ -45,7 +46,8 @@ def test_a_compiled_network_learns_as_another():
         keras.utils.set_random_seed(0)
         net = tiny("resnet18")
         loss = losses.CrossEntropy()
-        net.compile(optimizers.SGD(0.05), loss, [losses.Accuracy()], jit_compile=compiled)
+        watched = [losses.Accuracy()]
+        net.compile(optimizers.SGD(0.05), loss, metrics=watched, jit_compile=compiled)
         histories.append(net.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history)
         answers = net.predict(x[:8], verbose=0)
         np.testing.assert_allclose(answers, net(x[:8], training=False).detach(), atol=1e-4)
