@@ -15,7 +15,7 @@ from kcv import layers as own
 from kcv.engine.graph import Node, casts
 
 CONVOLUTIONS = (own.Conv2D, own.DepthwiseConv2D)
-# What they give outside training is what they got.
+# What they give outside training is what they got, the tensor itself.
 IDLE = (own.DropPath, keras.layers.Dropout)
 
 

@@ -11,14 +11,12 @@ from keras import tree
 # No public name gives the scope that casts variables under mixed precision.
 from keras.src.backend import AutocastScope
 
-from kcv import layers as own
 from kcv.engine import calls
+from kcv.engine.chains import IDLE
 from kcv.engine.folded import Folded
 from kcv.engine.graph import Node, casts, is_symbolic
 from kcv.engine.leaves import Reader
 
-# They may give back their input itself.
-THROUGH = (own.DropPath, keras.layers.Dropout)
 Buffer = list[Any]
 Step = Callable[[Buffer, bool], None]
 
@@ -97,7 +95,7 @@ class Writer:
         step = self._in_place(node, sources, target) or _step(call.run, sources, target)
         self.actions.append(Action(step, sources, [target]))
         self.form[target] = "any" if call.flat or not maps else form
-        passed = isinstance(node.op, THROUGH) and self._is_free(node.sources[0], sources[0])
+        passed = isinstance(node.op, IDLE) and self._is_free(node.sources[0], sources[0])
         if call.pure or passed:
             self.pure.add(target)
 
