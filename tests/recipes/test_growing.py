@@ -31,7 +31,14 @@ def grow(name, out, epochs=4, **changes):
     return recipes.train(name, "digits", out=out, epochs=epochs, **{**settings, **sizes, **changes})
 
 
-@pytest.mark.parametrize("name", sorted(KINDS))
+# what the other kinds have of their own is tested in tests/models/test_sizes.py
+KINDS_SLOWLY = [
+    pytest.param(name, marks=() if name == "resnet18" else pytest.mark.slow)
+    for name in sorted(KINDS)
+]
+
+
+@pytest.mark.parametrize("name", KINDS_SLOWLY)
 def test_a_network_learns_from_images_that_grow(name, tmp_path):
     run = grow(name, tmp_path / "run", epochs=6)
     sizes = [row["image_size"] for row in run.history]
@@ -44,7 +51,7 @@ def test_a_network_learns_from_images_that_grow(name, tmp_path):
     assert recipes.evaluate(run.path)["accuracy"] == run.metrics["test"]["accuracy"]
 
 
-@pytest.mark.parametrize("name", sorted(KINDS))
+@pytest.mark.parametrize("name", KINDS_SLOWLY)
 def test_a_run_resumed_in_mid_growth_is_the_uninterrupted_one(name, tmp_path):
     options = {"epochs": 4, "ema_decay": 0.9}
     whole = grow(name, tmp_path / "whole", **options)
