@@ -221,13 +221,15 @@ RULES = {
 }
 
 # What the sources of published recipes say, in their own terms: from commands and configurations,
-# each at the commit that is named once here, and from the named sections of papers.
+# each at the commit that is named once here, and from the named sections of papers (their words as
+# public copies have them).
 #   BVLC/caffe 9b89154, forresti/SqueezeNet 51147dc, megvii-model/ShuffleNet-Series aa91feb,
 #   hujie-frank/SENet 0262d43, dmlc/gluon-cv 5677756, dmlc/web-data b979866, tensorflow/tpu 7dc921f,
 #   facebookresearch/deit 7e160fe, facebookresearch/ConvNeXt 048efce,
 #   microsoft/Swin-Transformer f82860b, pytorch/vision references/classification/README.md and PRs
 #   5935, 4862, 4964, 6019; of tensorflow/models: research/inception at 4f77686,
-#   inception_distributed_train.py at 147e2c8, inception_model.py at 0866e7d, nasnet.py at 03cdc5f
+#   inception_distributed_train.py at 147e2c8, inception_model.py at 0866e7d, nasnet.py at 03cdc5f,
+#   train_image_classifier.py at 07ed366
 # torchvision's defaults: 8 devices with 32 images, its README's first table
 STEPS = {
     "batch": 8 * 32,
@@ -298,7 +300,8 @@ MNAS = {
     "eps": round(0.001**0.5, 4),
     "dropout": 0.2,
 }
-# 250,000 steps of 1,600 of 1,281,167 images
+# nasnet.py's notes: 250,000 steps of 1,600 of 1,281,167 images; train_image_classifier.py:
+# optimiser, momentum, epsilon; amoeba_net.py of tensorflow/tpu: average of weights
 NASNET = {
     "opt": "rmsprop",
     "batch": 32 * 50,
@@ -311,6 +314,8 @@ NASNET = {
     "smoothing": 0.1,
     "clip": 10,
     "eps": 1.0,
+    "ema": 0.9999,
+    "dropout": 1 - 0.5,
     "scheduler": "step",
 }
 # ShuffleNetV1/train.py and ShuffleNetV2/train.py, defaults of get_args, transforms of main: 300,000
