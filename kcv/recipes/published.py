@@ -5,9 +5,10 @@ says otherwise; a row for a whole family (`mobilenet_v2*`) gives each member the
 What a row names as a deviation is not the source's. Images above 224 pixels are those of the
 networks' own rows. These deviations hold for all rows: kcv spares norms, biases and position
 embeddings from weight decay (older sources do not), crops are resized bilinearly, a warmup starts
-at a hundredth of the rate, cosines end at zero, no image is repeated within a batch (`ra-sampler`,
-repeated augmentation) and 2 % of the training images are kept for validation. Where a source trains
-on several devices in step, `base_batch` is the sum of their batches.
+at a hundredth of the rate, cosines end at zero, numbers have 32 bits, no image is repeated within a
+batch (`ra-sampler`, repeated augmentation) and 2 % of the training images are kept for validation.
+TensorFlow's RMSProp starts from a mean of squares of 1, kcv's from 0. Where a source trains on
+several devices in step, `base_batch` is the sum of their batches.
 """
 
 TORCHVISION = (
@@ -88,8 +89,9 @@ VIT = {
     "source": f"{TORCHVISION}Vision Transformer",
 }
 RMSPROP = {**PHOTOS, "optimizer": "rmsprop", "weight_decay": 1e-5}
-# Tan et al. 2018 (section 5) and Tan and Le 2019 (section 5.2) name the same numbers.
-# TensorFlow adds its epsilon of 0.001 under the root, kcv and PyTorch theirs of 0.0316 to the root.
+# Tan et al. 2018 (section 5) and Tan and Le 2019 (section 5.2) name the same rate, decays and
+# momentum; batch and warmup are the former's. TensorFlow adds its epsilon of 0.001 under the
+# root, kcv and PyTorch theirs of 0.0316 to the root.
 MNAS = {
     **RMSPROP,
     **_batch(4096),
@@ -102,22 +104,39 @@ MNAS = {
     "epsilon": 0.0316,
     "ema_decay": 0.9999,
 }
-MOBILENET = {
-    **STEPS,
-    "epochs": 300,
-    "learning_rate": 0.045,
-    "weight_decay": 4e-5,
-    "step_epochs": 1,
-    "step_factor": 0.98,
-}
 SHUFFLE = {
     **PHOTOS,
     **_batch(1024),
+    "augment": "crop+jitter(0.4,0.4,0.4)+flip",
     "epochs": 240,
     "learning_rate": 0.5,
     "weight_decay": 4e-5,
     "schedule": "polynomial",
+    "label_smoothing": 0.1,
 }
+SHUFFLE_SOURCE = (
+    "https://github.com/megvii-model/ShuffleNet-Series: {0}/train.py, 300,000 steps of 1024, "
+    "linear to zero; in the end it measures the batch-norm statistics anew; {1} names no changes "
+    "of colour and no label smoothing"
+)
+# The authors of ResNet-D on 8 devices with 128 images each.
+GLUON = {
+    **PHOTOS,
+    **_batch(1024),
+    "augment": "crop+flip+jitter(0.4,0.4,0.4)",
+    "epochs": 120,
+    "learning_rate": 0.4,
+    "nesterov": True,
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+    "warmup_epochs": 5,
+    "label_smoothing": 0.1,
+}
+GLUON_SOURCE = (
+    "https://github.com/dmlc/web-data/tree/master/gluoncv/logs/classification/imagenet: {}; weight "
+    "decay, momentum and changes of colour from scripts/classification/imagenet/train_imagenet.py "
+    "of https://github.com/dmlc/gluon-cv; without its noise along the colours' principal axes"
+)
 NASNET = {
     **RMSPROP,
     **_batch(1600),
@@ -136,7 +155,8 @@ NASNET_SOURCE = (
     "https://github.com/tensorflow/models/blob/master/research/slim/nets/nasnet/nasnet.py, notes "
     "above the configurations: {}, 250,000 steps; optimiser and its epsilon are the defaults of "
     "train_image_classifier.py there; the average of weights is that of AmoebaNet in "
-    "https://github.com/tensorflow/tpu, the notes name none; without the auxiliary head"
+    "https://github.com/tensorflow/tpu, the notes name none; without the auxiliary head and the "
+    "changes of colour"
 )
 
 
@@ -171,10 +191,11 @@ PUBLISHED = {
         "schedule": "step",
         "step_epochs": 4,
         "step_factor": 0.376,
-        "source": "LeCun et al. 1998, section III.B: 20 passes over MNIST, the rate falling to a "
-        "fiftieth in four steps (after 2, 5, 8 and 12 passes there); its second-order steps of "
-        "one image are momentum SGD here, with rate, batch and weight decay of the solver in "
-        "https://github.com/BVLC/caffe/tree/master/examples/mnist",
+        "source": "https://github.com/BVLC/caffe/tree/master/examples/mnist (rate, momentum, batch "
+        "and weight decay of lenet_solver.prototxt and its network); 20 passes over MNIST and a "
+        "rate that falls to a fiftieth in four steps (after 2, 5, 8 and 12 passes there) are those "
+        "of LeCun et al. 1998, section III.B, as programs that follow the paper repeat them; its "
+        "second-order steps of one image are momentum SGD here",
     },
     "alexnet_2012": {
         **STEPS,
@@ -183,7 +204,8 @@ PUBLISHED = {
         "weight_decay": 5e-4,
         "step_epochs": 23,
         "source": "Krizhevsky et al. 2012, section 5: about 90 passes, the rate divided by 10 "
-        "three times, by hand when validation stood still; without its change of colours by PCA",
+        "three times, by hand when validation stood still, here after equal parts; it crops "
+        "without scaling; without its change of colours by PCA",
     },
     "alexnet": {**STEPS, "learning_rate": 0.01, "source": f"{TORCHVISION}AlexNet and VGG"},
     "vgg*_bn": {**STEPS, "source": f"{TORCHVISION}AlexNet and VGG"},
@@ -196,10 +218,11 @@ PUBLISHED = {
         "weight_decay": 2e-4,
         "step_epochs": 8,
         "step_factor": 0.96,
-        "network": {"aux": True},
-        "source": "Szegedy et al. 2014, arXiv 1409.4842, section 6 (4 % less every 8 epochs) and "
-        "https://github.com/BVLC/caffe/blob/master/models/bvlc_googlenet/solver.prototxt (the rest)"
-        "; without the paper's average of weights",
+        "network": {"aux": True, "dropout": 0.4},
+        "source": "Szegedy et al. 2014, arXiv 1409.4842, section 6 (momentum, 4 % less every 8 "
+        "epochs, crops) and https://github.com/BVLC/caffe/tree/master/models/bvlc_googlenet: "
+        "solver.prototxt and train_val.prototxt (the rest); both have no batch norm; without the "
+        "paper's average of weights and changes of colour",
     },
     "inception_v3": {
         **RMSPROP,
@@ -214,10 +237,13 @@ PUBLISHED = {
         "label_smoothing": 0.1,
         "epsilon": 1.0,
         "ema_decay": 0.9999,
-        "network": {"aux": True},
-        "source": "Szegedy et al. 2015, arXiv 1512.00567, sections 7 and 8: 50 replicas that do "
-        "not wait for each other, 32 images an update; weight decay from inception_utils.py of "
-        "tensorflow/models; the decay of the average of weights is kcv's, the paper names none",
+        "network": {"aux": True, "dropout": 0.2},
+        "source": "Szegedy et al. 2015, arXiv 1512.00567, sections 7 and 8: 50 replicas with 32 "
+        "images each, which do not wait for each other (Howard et al. 2017, arXiv 1704.04861, "
+        "section 3.2); momentum, weight decay, dropout and average of weights from "
+        "inception_distributed_train.py and inception_model.py in "
+        "https://github.com/tensorflow/models/tree/master/research/inception; without its changes "
+        "of colour",
     },
     "resnext101_64x4d": {
         **RECIPE_2021,
@@ -226,15 +252,16 @@ PUBLISHED = {
     "resnext*": {
         **STEPS,
         "epochs": 100,
-        "source": f"{TORCHVISION}ResNext, a command for 50_32x4d and 101_32x8d",
+        "source": f"{TORCHVISION}ResNext, a command for 50_32x4d and 101_32x8d (the latter with "
+        "1024 images and a rate of 0.4)",
     },
     "seres*": {
         **STEPS,
         **_batch(1024),
         "epochs": 100,
         "learning_rate": 0.6,
-        "source": "Hu et al. 2017, arXiv 1709.01507, section 5; weight decay from ResNet, the "
-        "paper names none",
+        "source": "Hu et al. 2017, arXiv 1709.01507, section 5, and "
+        "https://github.com/hujie-frank/SENet: README.md; weight decay from ResNet, they name none",
     },
     "wide_resnet*": {
         **RECIPE_2021,
@@ -242,18 +269,26 @@ PUBLISHED = {
         "pull/4964 for the deeper network",
     },
     "resnet*[cd]": {
-        **STEPS,
-        "epochs": 120,
-        "nesterov": True,
-        "source": "He et al. 2018, arXiv 1812.01187, section 2; without its changes of colour; "
-        "weight decay from ResNet",
+        **GLUON,
+        "source": GLUON_SOURCE.format("resnet50_v1c.sh and resnet50_v1d.sh")
+        + ", by the authors of He et al. 2018, arXiv 1812.01187; there the last gamma of a branch "
+        "starts at zero, and resnet152d has half the batch at half the rate",
     },
     "resnet*": {**STEPS, "source": f"{TORCHVISION}ResNet (He et al. 2015, arXiv 1512.03385)"},
     "mobilenet_v1": {
-        **MOBILENET,
-        "source": f"{TORCHVISION}MobileNetV2, used for V1, whose paper names RMSProp and no rates",
+        **GLUON,
+        "source": GLUON_SOURCE.format("mobilenet1.0.sh")
+        + "; Howard et al. 2017, arXiv 1704.04861, section 3.2, names RMSProp and no numbers",
     },
-    "mobilenet_v2*": {**MOBILENET, "source": f"{TORCHVISION}MobileNetV2, a command for width 1"},
+    "mobilenet_v2*": {
+        **STEPS,
+        "epochs": 300,
+        "learning_rate": 0.045,
+        "weight_decay": 4e-5,
+        "step_epochs": 1,
+        "step_factor": 0.98,
+        "source": f"{TORCHVISION}MobileNetV2, a command for width 1",
+    },
     "mobilenet_v3*": {
         **RMSPROP,
         **_batch(1024),
@@ -268,24 +303,25 @@ PUBLISHED = {
     },
     "shufflenet_v1*": {
         **SHUFFLE,
-        "source": "Zhang et al. 2017, arXiv 1707.01083, section 4: 3e5 steps of 1024, linear to "
-        "zero; its crops are less aggressive",
+        "source": SHUFFLE_SOURCE.format("ShuffleNetV1", "Zhang et al. 2017, arXiv 1707.01083,")
+        + ", and crops that scale less",
     },
     "shufflenet_v2_150": {**RECIPE_2021, "source": f"{TORCHVISION}ShuffleNet V2{SHORTER_CROPS}"},
     "shufflenet_v2_200": {**RECIPE_2021, "source": f"{TORCHVISION}ShuffleNet V2{SHORTER_CROPS}"},
     "shufflenet_v2*": {
         **SHUFFLE,
-        "source": "Ma et al. 2018, arXiv 1807.11164, section 4: as ShuffleNet V1",
+        "source": SHUFFLE_SOURCE.format("ShuffleNetV2", "Ma et al. 2018, arXiv 1807.11164,"),
     },
     "squeezenet*": {
         **PHOTOS,
         **_batch(512),
+        "augment": "crop",
         "epochs": 68,
         "learning_rate": 0.04,
         "weight_decay": 2e-4,
         "schedule": "polynomial",
-        "source": "https://github.com/forresti/SqueezeNet: solver.prototxt, 170,000 steps of 512, "
-        "linear to zero; it crops without scaling",
+        "source": "https://github.com/forresti/SqueezeNet: solver.prototxt and train_val.prototxt, "
+        "170,000 steps of 512, linear to zero; it crops without scaling",
     },
     "mnasnet_075": {
         **RECIPE_2021,
@@ -318,8 +354,8 @@ PUBLISHED = {
         "network": {"drop_rate": 0.2},
         "source": "Tan and Le 2019, arXiv 1905.11946, section 5.2, and "
         "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet (epochs, "
-        "warmup, smoothing, epsilon, average of weights); the rate falls in steps there, counted "
-        "from the start",
+        "warmup, smoothing, epsilon, average of weights; half the batch at half the rate); the "
+        "rate falls in steps there, counted from the start, and training stops early",
     },
     "vit_tiny*": {**DEIT, "source": DEIT_SOURCE},
     "vit_small_16": {**DEIT, "source": DEIT_SOURCE},

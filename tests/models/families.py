@@ -4,6 +4,7 @@ A new variant is a line in `TABLE`; a new family one in `TINY`, `DEEPER`, `RULES
 """
 
 import csv
+import math
 
 import numpy as np
 
@@ -219,9 +220,16 @@ RULES = {
     "convnext_atto": (flat(0.02), flat(0.02), flat(0.02)),
 }
 
-# What the sources of published recipes say, in their own terms: from commands and configurations
-# that were read, but for the papers of AlexNet 2012, Inception v3, SE, ResNet-D, ShuffleNet,
-# MnasNet and EfficientNet, which were not before us: there it repeats what the rows say.
+# What the sources of published recipes say, in their own terms: from commands and configurations,
+# each at the commit that is named once here, and from the named sections of papers (their words as
+# public copies have them).
+#   BVLC/caffe 9b89154, forresti/SqueezeNet 51147dc, megvii-model/ShuffleNet-Series aa91feb,
+#   hujie-frank/SENet 0262d43, dmlc/gluon-cv 5677756, dmlc/web-data b979866, tensorflow/tpu 7dc921f,
+#   facebookresearch/deit 7e160fe, facebookresearch/ConvNeXt 048efce,
+#   microsoft/Swin-Transformer f82860b, pytorch/vision references/classification/README.md and PRs
+#   5935, 4862, 4964, 6019; of tensorflow/models: research/inception at 4f77686,
+#   inception_distributed_train.py at 147e2c8, inception_model.py at 0866e7d, nasnet.py at 03cdc5f,
+#   train_image_classifier.py at 07ed366
 # torchvision's defaults: 8 devices with 32 images, its README's first table
 STEPS = {
     "batch": 8 * 32,
@@ -273,11 +281,14 @@ DEIT = {
 # config.py's 5e-4 for 512 images, and get_started.md's 8 devices with 128
 SWIN = {**DEIT, "batch": 8 * 128, "lr": 5e-4 * 8 * 128 / 512, "warmup": 20, "clip": 5.0}
 CONVNEXT = {**DEIT, "batch": 4 * 8 * 128, "lr": 4e-3, "warmup": 20, "ema": 0.9999}
-# tensorflow/tpu: 0.016 for 256 images; 0.001 under the root
+# Tan et al. 2018, section 5: decay and momentum 0.9, weight decay 1e-5, dropout 0.2, from 0 to
+# 0.256 in 5 epochs, then 0.97 every 2.4, batch 4K. mnasnet_config.py: 0.016 for 256 images,
+# smoothing, average of weights; configs/cloud/v2-32.yaml: 109,474 steps of 4,096;
+# efficientnet/utils.py, build_optimizer: 0.001, which is under the root
 MNAS = {
     "opt": "rmsprop",
     "batch": 4096,
-    "epochs": 350,
+    "epochs": round(109_474 * 4096 / 1_281_167),
     "lr": 0.016 * 4096 / 256,
     "momentum": 0.9,
     "wd": 1e-5,
@@ -286,9 +297,11 @@ MNAS = {
     "warmup": 5,
     "smoothing": 0.1,
     "ema": 0.9999,
-    "eps": 0.0316,
+    "eps": round(0.001**0.5, 4),
+    "dropout": 0.2,
 }
-# 250,000 steps of 1,600 of 1,281,167 images
+# nasnet.py's notes: 250,000 steps of 1,600 of 1,281,167 images; train_image_classifier.py:
+# optimiser, momentum, epsilon; amoeba_net.py of tensorflow/tpu: average of weights
 NASNET = {
     "opt": "rmsprop",
     "batch": 32 * 50,
@@ -301,34 +314,82 @@ NASNET = {
     "smoothing": 0.1,
     "clip": 10,
     "eps": 1.0,
+    "ema": 0.9999,
+    "dropout": 1 - 0.5,
     "scheduler": "step",
 }
-# 300,000 steps of 1024, linear to zero
+# ShuffleNetV1/train.py and ShuffleNetV2/train.py, defaults of get_args, transforms of main: 300,000
+# steps of 1024, linear to zero; Zhang et al. 2017, section 4, has the same rate, decay and steps
 SHUFFLE = {
+    "opt": "sgd",
     "batch": 1024,
     "epochs": round(300_000 * 1024 / 1_281_167),
     "lr": 0.5,
+    "momentum": 0.9,
+    "nesterov": False,
     "wd": 4e-5,
+    "smoothing": 0.1,
     "scheduler": "polynomial",
+    "augment": "crop+jitter(0.4,0.4,0.4)+flip",
 }
-SEPARABLE = {**STEPS, "epochs": 300, "lr": 0.045, "wd": 0.00004, "lr-step-size": 1}
-SEPARABLE |= {"lr-gamma": 0.98}
+# web-data's commands resnet50_v1c.sh, resnet50_v1d.sh and mobilenet1.0.sh; gluon-cv's
+# train_imagenet.py: defaults of --wd and --momentum, "nag", jitter_param, smooth's eta
+GLUON = {
+    "opt": "sgd",
+    "batch": 128 * 8,
+    "epochs": 120,
+    "lr": 0.4,
+    "scheduler": "cosine",
+    "warmup": 5,
+    "momentum": 0.9,
+    "nesterov": True,
+    "wd": 0.0001,
+    "smoothing": 0.1,
+    "augment": "crop+flip+jitter(0.4,0.4,0.4)",
+}
 READ = {
-    "lenet5": {"epochs": 20, "batch": 64, "lr": 0.01, "momentum": 0.9, "wd": 0.0005},
-    "alexnet_2012": {"epochs": 90, "batch": 128, "lr": 0.01, "momentum": 0.9, "wd": 0.0005},
+    # Caffe's lenet_solver.prototxt and lenet_train_test.prototxt; 2 + 3 + 3 + 4 + 8 passes with
+    # rates of 5e-4 to 1e-5 as programs repeat them from the paper
+    "lenet5": {
+        "opt": "sgd",
+        "epochs": 2 + 3 + 3 + 4 + 8,
+        "batch": 64,
+        "lr": 0.01,
+        "momentum": 0.9,
+        "wd": 0.0005,
+        "lr-gamma": round((1e-5 / 5e-4) ** (1 / 4), 3),
+        "augment": "none",
+    },
+    # Krizhevsky et al. 2012, section 5, three falls within 90 passes; section 4.2, dropout
+    "alexnet_2012": {
+        "opt": "sgd",
+        "epochs": 90,
+        "batch": 128,
+        "lr": 0.01,
+        "momentum": 0.9,
+        "wd": 0.0005,
+        "lr-step-size": math.ceil(90 / 4),
+        "lr-gamma": 1 / 10,
+        "dropout": 0.5,
+    },
     "alexnet": {**STEPS, "lr": 1e-2},
     "vgg11_bn": STEPS,
     "vgg19": {**STEPS, "lr": 1e-2},
-    # Caffe's solver counts steps of 32 images
+    # bvlc_googlenet's solver.prototxt counts steps of 32 images; Szegedy et al. 2014, section 6,
+    # has the momentum and 4 % less every 8 epochs; train_val.prototxt, pool5/drop_7x7_s1: 0.4
     "googlenet": {
+        "opt": "sgd",
         "batch": 32,
         "epochs": round(10_000_000 * 32 / 1_281_167),
         "lr": 0.01,
         "momentum": 0.9,
         "wd": 0.0002,
         "lr-step-size": round(320_000 * 32 / 1_281_167),
-        "lr-gamma": 0.96,
+        "lr-gamma": 1 - 0.04,
+        "dropout": 0.4,
     },
+    # Szegedy et al. 2015, sections 7 (smoothing) and 8; inception_distributed_train.py: the same
+    # rate, fall and epsilon, momentum; inception_model.py: weight decay, average, 0.8 kept
     "inception_v3": {
         "opt": "rmsprop",
         "batch": 32,
@@ -337,17 +398,23 @@ READ = {
         "wd": 0.00004,
         "lr-step-size": 2,
         "lr-gamma": 0.94,
+        "momentum": 0.9,
+        "smoothing": 0.1,
         "clip": 2.0,
         "eps": 1.0,
+        "ema": 0.9999,
+        "dropout": 1 - 0.8,
     },
     "resnext101_64x4d": NEW,
     "resnext50_32x4d": {**STEPS, "epochs": 100},
+    # Hu et al. 2017, section 5: 0.6, a tenth every 30 of 100 epochs; README.md: 1024 and 0.6
     "seresnet50": {**STEPS, "batch": 1024, "epochs": 100, "lr": 0.6},
     "wide_resnet50_2": NEW,
-    "resnet50d": {**STEPS, "epochs": 120},
+    "resnet50d": GLUON,
     "resnet50": STEPS,
-    "mobilenet_v1": SEPARABLE,
-    "mobilenet_v2": SEPARABLE,
+    "mobilenet_v1": GLUON,
+    "mobilenet_v2": {**STEPS, "epochs": 300, "lr": 0.045, "wd": 0.00004, "lr-step-size": 1}
+    | {"lr-gamma": 0.98},
     "mobilenet_v3_large": {
         "opt": "rmsprop",
         "batch": 8 * 128,
@@ -363,20 +430,25 @@ READ = {
     "shufflenet_v2_150": NEW,
     "shufflenet_v2_200": NEW,
     "shufflenet_v2_100": SHUFFLE,
-    # 170,000 steps of 16 times 32 images
+    # solver.prototxt: 170,000 steps of 16 times train_val.prototxt's 32 images, which have a
+    # crop_size and no mirror
     "squeezenet1_1": {
+        "opt": "sgd",
         "batch": 32 * 16,
         "epochs": round(170_000 * 512 / 1_281_167),
         "lr": 0.04,
         "momentum": 0.9,
         "wd": 0.0002,
         "scheduler": "polynomial",
+        "augment": "crop",
+        "dropout": 0.5,
     },
     "mnasnet_075": NEW,
     "mnasnet_130": NEW,
     "mnasnet_100": MNAS,
     "nasnet_mobile": NASNET,
     "nasnet_large": {**NASNET, "batch": 16 * 100, "lr": 0.015 * 100, "wd": 5e-5, "drop": 1 - 0.7},
+    # Tan and Le 2019, section 5.2: survival 0.8, dropout 0.2 to 0.5; main.py: 350 epochs, warmup 5
     "efficientnet_b0": {**MNAS, "augment": "crop+flip+autoaugment", "drop": 0.2},
     "vit_tiny_16": DEIT,
     "vit_small_16": DEIT,

@@ -8,7 +8,8 @@ import fnmatch
 import pytest
 from families import READ
 
-from kcv import recipes
+from kcv import models, recipes
+from kcv.recipes.parts import make_schedule
 from kcv.recipes.published import PUBLISHED
 
 FIELDS = {
@@ -39,9 +40,18 @@ def test_every_row_was_compared_with_its_source():
 @pytest.mark.parametrize("name", READ)
 def test_settings_are_those_of_the_source(name):
     recipe, wanted = recipes.get(name, "published"), dict(READ[name])
-    found = {"drop": recipe.network.get("drop_rate")}
-    found |= {key: getattr(recipe, FIELDS.get(key, key)) for key in wanted if key != "drop"}
+    network = models.fields(name) | recipe.network
+    found = {"drop": network.get("drop_rate"), "dropout": network.get("dropout")}
+    found |= {key: getattr(recipe, FIELDS.get(key, key)) for key in wanted if key not in found}
     assert {key: found[key] for key in wanted} == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("name", "last"), [("lenet5", 1 / 50), ("alexnet_2012", 1 / 10**3)])
+def test_a_rate_falls_as_far_as_in_the_paper(name, last):
+    """Both papers say how far, at epochs that a recipe has no words for."""
+    recipe, steps = recipes.get(name, "published"), 10
+    end = float(make_schedule(recipe, steps)(recipe.epochs * steps - 1))
+    assert end / recipe.learning_rate == pytest.approx(last, rel=0.01)
 
 
 def test_no_row_is_told_from_memory():
