@@ -1,4 +1,4 @@
-"""Image classification in Keras 3: models, recipes, data, explanations."""
+"""Image classification in Keras 3: models, weights, data, recipes, reports."""
 
 from kcv import (
     backend,  # first: it chooses the Keras backend before Keras is imported

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from kcv.data.folder import EXTENSIONS
-from kcv.data.images import read_image, resize_image
+from kcv.data.reading import read_image
+from kcv.data.resizing import resize_image
 from kcv.data.views import views
 
 

@@ -1,33 +1,18 @@
-"""Reading and resizing of single images.
+"""What may be an image, and what its pixels mean.
 
 A network must be given what a person sees: upright, transparent parts on white paper, CMYK as
 colours, 16 bits as shades of grey. Pillow decodes; this module decides what the pixels mean.
 """
 
-import math
 import os
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from io import BytesIO
-from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from kcv.data import decode
-
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 # Pillow's own limit (256 MiB of RGB), at which it only warns.
 MAX_PIXELS = 89_478_485
-INTERPOLATIONS = {
-    "nearest": Image.Resampling.NEAREST,
-    "box": Image.Resampling.BOX,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,31 +23,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_LYING = tuple(_UPRIGHT[orientation] for orientation in (5, 6, 7, 8))
-
-# A larger file is no usual photograph, and may be larger than the memory.
-_LARGEST_FILE = 256 * 2**20
 
 ImageLike = str | os.PathLike | bytes | np.ndarray | Image.Image
-
-
-class Wanted(NamedTuple):
-    """What is needed of a JPEG file; other files are read whole.
-
-    Attributes:
-        reduction: 1, 2, 4 or 8, by which both edges are divided (rounded up).
-        rows: the upper rows of the full image that are looked at, of which those below may be
-            missing; None for all.
-        coarse: see ``kcv.data.decode.decode``.
-    """
-
-    reduction: int = 1
-    rows: int | None = None
-    coarse: bool = False
-
-
-Chooser = Callable[[int, int], Wanted]
-_CHOOSER: ContextVar[Chooser | None] = ContextVar("chooser", default=None)
 
 
 class ImageError(ValueError):
@@ -81,192 +43,8 @@ class ImageError(ValueError):
         return f"{self.name} {self.reason}."
 
 
-def read_image(image: ImageLike, channels: int = 3) -> np.ndarray:
-    """Return an image as a person sees it.
-
-    Of an animation, the first frame. Colour profiles are not applied.
-
-    Args:
-        image: a path, the bytes of a file, a Pillow image, or an array ``(H, W)`` or
-            ``(H, W, C)`` with 1 to 4 channels (grey, grey and alpha, RGB, RGBA) of dtype uint8,
-            uint16 or bool.
-        channels: 3 (RGB) or 1 (grey).
-
-    Returns:
-        Array ``(H, W, channels)``, uint8.
-
-    Raises:
-        ImageError: the image is missing, empty, damaged, too large or not an image.
-        ValueError: ``channels`` is neither 1 nor 3.
-    """
-    if channels not in (1, 3):
-        raise ValueError(f"read_image needs channels=1 or channels=3. Received: {channels=}")
-    return _read(image, channels)
-
-
-def problem(path: str | os.PathLike) -> str | None:
-    """Return why a file cannot be read, or None.
-
-    Decodes the whole file, JPEG at an eighth of its size: faster than reading it.
-    """
-    try:
-        with reduced(lambda height, width: Wanted(8)):
-            _read(path, channels=3)
-    except ImageError as error:
-        return error.reason
-    return None
-
-
-@contextmanager
-def reduced(choose: Chooser) -> Iterator[None]:
-    """Let JPEG files that are read inside the block be decoded at a fraction of their size.
-
-    A source does not know what its images are for, and whoever cuts a small picture out of a large
-    photograph does not know where the source has its files: hence a setting and not an argument.
-
-    Args:
-        choose: is given ``(height, width)`` of the upright image before it is decoded.
-    """
-    token = _CHOOSER.set(choose)
-    try:
-        yield
-    finally:
-        _CHOOSER.reset(token)
-
-
-def resize_image(
-    image: np.ndarray,
-    size: int | tuple[int, int],
-    mode: Literal["crop", "squash"] = "crop",
-    crop_pct: float = 0.875,
-    interpolation: str = "bilinear",
-) -> np.ndarray:
-    """Resize an image for evaluation, with antialiasing.
-
-    ``"crop"`` shrinks the shorter edge to ``floor(size / crop_pct)`` and cuts out the centre, pixel
-    for pixel what torchvision and timm do on Pillow images; ``"squash"`` ignores the aspect ratio.
-
-    Args:
-        image: array ``(H, W, 1 or 3)``, uint8.
-        size: edge of the square wanted, or ``(height, width)``.
-        mode: ``"crop"`` or ``"squash"``.
-        crop_pct: share of the resized edge that the centre crop keeps, ``0 < crop_pct <= 1``.
-        interpolation: a key of ``INTERPOLATIONS``.
-
-    Returns:
-        Array ``(height, width, C)``, uint8.
-
-    Raises:
-        ValueError: a mode, interpolation or ``crop_pct`` that does not exist.
-    """
-    if mode not in ("crop", "squash"):
-        raise ValueError(f"resize_image needs mode='crop' or mode='squash'. Received: {mode=}")
-    if interpolation not in INTERPOLATIONS:
-        known = ", ".join(INTERPOLATIONS)
-        raise ValueError(f"resize_image needs interpolation in {known}. Received: {interpolation=}")
-    if not 0 < crop_pct <= 1:
-        raise ValueError(f"resize_image needs 0 < crop_pct <= 1. Received: {crop_pct=}")
-    height, width = (size, size) if isinstance(size, int) else size
-    if mode == "squash":
-        return scale(image, (height, width), interpolation)
-    inner = math.floor(height / crop_pct), math.floor(width / crop_pct)
-    if math.prod(_cover(image.shape[:2], inner)) > MAX_PIXELS:
-        # A strip 5 pixels wide would be blown up by tens of times, to be thrown away all but a bit.
-        longest = 9 * min(image.shape[:2]) * max(inner) // min(inner)
-        image = _centre(image, min(longest, image.shape[0]), min(longest, image.shape[1]))
-    return _centre(scale(image, _cover(image.shape[:2], inner), interpolation), height, width)
-
-
-def scale(image: np.ndarray, size: tuple[int, int], interpolation: str = "bilinear") -> np.ndarray:
-    """Resize an array ``(H, W, 1 or 3)`` to ``size = (height, width)``, antialiased."""
-    if image.shape[:2] == tuple(size):
-        return image
-    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    return _to_array(picture.resize((size[1], size[0]), INTERPOLATIONS[interpolation]))
-
-
-def _centre(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    # Halves are rounded to even, as torchvision's CenterCrop does.
-    top, left = round((image.shape[0] - height) / 2), round((image.shape[1] - width) / 2)
-    return np.ascontiguousarray(image[top : top + height, left : left + width])
-
-
-def _cover(shape: tuple[int, ...], box: tuple[int, int]) -> tuple[int, int]:
-    """Return the smallest size of the same aspect ratio that covers the box."""
-    (height, width), (box_height, box_width) = shape, box
-    if width * box_height <= height * box_width:
-        return int(box_width * height / width), box_width
-    return box_height, int(box_height * width / height)
-
-
-def _to_array(picture: Image.Image) -> np.ndarray:
-    array = np.array(picture)
-    return array[:, :, None] if array.ndim == 2 else array
-
-
-def _read(image: ImageLike, channels: int) -> np.ndarray:
-    name = _describe(image)
-    if isinstance(image, str | os.PathLike):
-        # Read at once, and once, whoever decodes it.
-        image = _content(image) or image
-    if isinstance(image, bytes):
-        pixels = _fast(image, channels)
-        if pixels is not None:
-            return pixels
-    try:
-        # Pillow warns of damage that does not matter (in EXIF data), once for each of many files.
-        with warnings.catch_warnings(action="ignore"):
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if isinstance(image, np.ndarray):
-                image = _from_array(image, name)
-            if isinstance(image, Image.Image):
-                return _to_array(_as_seen(image, channels, name))
-            with _open(image, name) as picture:
-                _reduce(picture)
-                return _to_array(_as_seen(picture, channels, name))
-    except ImageError:
-        raise
-    # Hostile files make the decoders raise nearly anything: struct.error, KeyError, MemoryError.
-    except Exception as error:
-        raise ImageError(name, f"is truncated or damaged ({_one_line(error)})") from error
-
-
-def _content(path: str | os.PathLike) -> bytes | None:
-    """Return the content of a file; None where it cannot be had, or is too much."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            few = os.fstat(file.fileno()).st_size <= _LARGEST_FILE
-            return file.read() if few else None
-    # Missing, forbidden or a folder: said in words by _open.
-    except (OSError, MemoryError):
-        return None
-
-
-def _fast(content: bytes, channels: int) -> np.ndarray | None:
-    """Decode a usual JPEG; None where Pillow has to look at it."""
-    header = decode.header_of(content)
-    if header is None or header.height * header.width > MAX_PIXELS:
-        return None
-    choose = _CHOOSER.get()
-    wanted = Wanted() if choose is None else choose(header.height, header.width)
-    pixels = decode.decode(content, header, *wanted)
-    if pixels is None or channels == 3:
-        return pixels
-    return _to_array(Image.fromarray(pixels).convert("L"))
-
-
-def _reduce(picture: Image.Image) -> None:
-    """Set a JPEG file that is not decoded yet to the fraction that was chosen."""
-    choose = _CHOOSER.get()
-    if choose is None or picture.format not in ("JPEG", "MPO"):
-        return
-    width, height = picture.size
-    lying = _turn(picture) in _LYING
-    fraction = choose(*((width, height) if lying else (height, width))).reduction
-    picture.draft(None, (max(1, width // fraction), max(1, height // fraction)))
-
-
-def _describe(image: ImageLike) -> str:
+def describe(image: ImageLike) -> str:
+    """Return what an error calls an image: its path, or what kind of object it is."""
     if isinstance(image, str | os.PathLike):
         return os.fspath(image)
     if isinstance(image, bytes):
@@ -278,11 +56,7 @@ def _describe(image: ImageLike) -> str:
     raise ImageError(f"An object of type {type(image).__name__}", "is not a path, bytes or image")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-def _open(image: str | os.PathLike | bytes, name: str) -> Image.Image:
+def open_image(image: str | os.PathLike | bytes, name: str) -> Image.Image:
     """Open an image; only its header is read here."""
     try:
         length = len(image) if isinstance(image, bytes) else os.stat(image).st_size
@@ -308,10 +82,11 @@ def _open(image: str | os.PathLike | bytes, name: str) -> Image.Image:
     return picture
 
 
-def _as_seen(picture: Image.Image, channels: int, name: str) -> Image.Image:
+def as_seen(picture: Image.Image, channels: int, name: str) -> Image.Image:
+    """Return a decoded image upright, on white, as RGB (3 channels) or grey (1)."""
     picture.load()
     # Only after load(): Pillow turns TIFF files itself then, and takes the tag away.
-    turn = _turn(picture)
+    turn = upright(picture)
     if picture.mode.startswith("I"):
         picture = _from_deep_grey(picture, name)
     elif picture.mode == "F":
@@ -324,7 +99,7 @@ def _as_seen(picture: Image.Image, channels: int, name: str) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _turn(picture: Image.Image) -> Image.Transpose | None:
+def upright(picture: Image.Image) -> Image.Transpose | None:
     """Return what makes the image upright."""
     try:
         return _UPRIGHT.get(picture.getexif().get(_EXIF_ORIENTATION, 1))
@@ -351,7 +126,8 @@ def _on_white(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(paper, picture)
 
 
-def _from_array(array: np.ndarray, name: str) -> Image.Image:
+def from_array(array: np.ndarray, name: str) -> Image.Image:
+    """Return an array ``(H, W)`` or ``(H, W, 1 to 4)`` as an image of 8 bits a channel."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] > 4):
@@ -363,3 +139,9 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
     elif array.dtype != np.uint8:
         raise ImageError(name, "is not uint8 with grey levels 0..255 (nor uint16, nor bool)")
     return Image.fromarray(np.ascontiguousarray(array))
+
+
+def to_array(picture: Image.Image) -> np.ndarray:
+    """Return an image as an array ``(H, W, C)``."""
+    array = np.array(picture)
+    return array[:, :, None] if array.ndim == 2 else array

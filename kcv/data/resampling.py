@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from kcv.data.decode import REDUCTIONS
-from kcv.data.images import INTERPOLATIONS, scale
 from kcv.data.pixels import opencv
+from kcv.data.resizing import INTERPOLATIONS, scale
 
 QUALITIES = (*INTERPOLATIONS, "fast")
 """``fast``: OpenCV's bilinear without antialiasing where edges shrink to no less than half, after a

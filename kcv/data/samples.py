@@ -10,8 +10,10 @@ import torch
 
 from kcv.data import draws
 from kcv.data.augment import Operation
-from kcv.data.images import ImageError, Wanted, reduced, resize_image
+from kcv.data.images import ImageError
 from kcv.data.pool import LETHAL, Filled, Key
+from kcv.data.reading import Wanted, reduced
+from kcv.data.resizing import resize_image
 from kcv.data.sources import Source
 
 # Half of the files would have to be unreadable for 20 draws in a row to fail once in a million.

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from kcv.data.images import ImageError, problem, read_image
+from kcv.data.images import ImageError
+from kcv.data.reading import problem, read_image
 
 Label = int | np.ndarray
 

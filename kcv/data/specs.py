@@ -24,7 +24,7 @@ from kcv.data.arrays import Arrays
 from kcv.data.augment import Operation
 from kcv.data.dataset import Data
 from kcv.data.found import SMALL_SIZE, Found
-from kcv.data.images import resize_image
+from kcv.data.resizing import resize_image
 from kcv.data.sampling import CLASS_WEIGHTS, Growing
 from kcv.data.sources import ArraySource, FileSource, Source
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kcv.data.batches import Batches
-from kcv.data.images import resize_image
+from kcv.data.resizing import resize_image
 
 VIEWS = {"one": 1, "flip": 2, "three": 3, "six": 6, "ten": 10}
 """Kind -> number of views: ``one``, the centre crop; ``flip``, that and its mirror image; ``three``

@@ -73,15 +73,16 @@ class PositionEmbedding(keras.layers.Layer):
             self.__dict__["source"] = source
         return source.grid != self.grid
 
-    def _table(self):
-        if self.source is None:
-            return self.position
-        whole = self.source.position
-        prefix = whole.shape[1] - self.source.grid[0] * self.source.grid[1]
-        return resize_positions(whole, self.source.grid, self.grid, prefix)
+    def table_of(self, source: "PositionEmbedding"):
+        """Return the table of a layer, resized to this one's grid if it has another."""
+        if source.grid == self.grid:
+            return source.position
+        prefix = source.position.shape[1] - source.grid[0] * source.grid[1]
+        return resize_positions(source.position, source.grid, self.grid, prefix)
 
     def call(self, inputs):
-        return inputs + ops.cast(self._table(), inputs.dtype)
+        table = self.table_of(self.source or self)
+        return inputs + ops.cast(table, inputs.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -193,19 +193,19 @@ class WindowAttention(keras.layers.Layer):
             self.__dict__["source"] = source
         return source.window > self.window
 
-    def _table(self):
-        """Return the bias of each relative position; of larger windows, those that occur here."""
-        if self.source is None:
-            return self.table
-        side, cut = 2 * self.source.window - 1, self.source.window - self.window
-        whole = ops.reshape(self.source.table, (side, side, self.num_heads))
+    def table_of(self, source: "WindowAttention"):
+        """Return the biases of a layer's relative positions; of larger windows, the middle."""
+        if source.window <= self.window:
+            return source.table
+        side, cut = 2 * source.window - 1, source.window - self.window
+        whole = ops.reshape(source.table, (side, side, self.num_heads))
         inner = whole[cut : side - cut, cut : side - cut]
         return ops.reshape(inner, ((2 * self.window - 1) ** 2, self.num_heads))
 
     def _bias(self, dtype):
         """Return bias and mask as one summand of the scores, `(1, fold, window^2, window^2)`."""
         tokens = self.window * self.window
-        bias = kernels.rows(ops.cast(self._table(), dtype), self.index)
+        bias = kernels.rows(ops.cast(self.table_of(self.source or self), dtype), self.index)
         bias = ops.reshape(ops.transpose(bias), (1, self.num_heads, tokens, tokens))
         if self.mask is None:
             return bias

@@ -4,15 +4,11 @@ import builtins
 import difflib
 import fnmatch
 import inspect
-from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import keras
 
 from kcv.engine import Model
-from kcv.layers import PositionEmbedding, resize_positions
 from kcv.models import (
     alexnet,
     convnext,
@@ -28,12 +24,12 @@ from kcv.models import (
     resnet,
     shufflenet_v1,
     shufflenet_v2,
-    sizes,
     squeezenet,
     swin,
     vgg,
     vit,
 )
+from kcv.models.sizes import Transfer, at_size, resized, several_sizes, transfer
 
 VARIANTS = {
     **alexnet.VARIANTS,
@@ -69,13 +65,6 @@ __all__ = [
     "several_sizes",
     "transfer",
 ]
-
-
-class Transfer(NamedTuple):
-    """What `transfer` did: names of the layers whose weights were taken, and of the new ones."""
-
-    taken: builtins.list[str]
-    new: builtins.list[str]
 
 
 def list(pattern: str = "*") -> builtins.list[str]:
@@ -167,108 +156,3 @@ def features(model, names: builtins.list[str]) -> keras.Model:
             )
     outputs = [model.get_layer(name).output for name in names]
     return Model(model.input, outputs, name=f"{model.name}_features")
-
-
-def resized(model, image_size: int | tuple[int, int]) -> Model:
-    """Return the same network for images of another size, with a copy of its weights.
-
-    Convolutions and windows serve any size; the position embedding of a ViT is resized by
-    `kcv.layers.resize_positions`. `build(name, weights=..., image_size=...)` does it for weights
-    that are not loaded yet.
-
-    Args:
-        model: a network of `build`, trained or not.
-        image_size: pixels, a number or (height, width).
-
-    Raises:
-        ValueError: if the network was not made by `build`, or the shape of another layer's weights
-            depends on the size of the image (the dense layers of LeNet-5).
-    """
-    arguments = dict(getattr(model, "arguments", None) or {})
-    if not arguments:
-        raise ValueError(
-            "resized needs a network of kcv.models.build, which notes what it was built of. "
-            f"Received: {type(model).__name__} {getattr(model, 'name', model)!r}."
-        )
-    name = arguments.pop("model")
-    known = {key: value for key, value in arguments.items() if key in fields(name)}
-    other = build(name, **{**known, "image_size": image_size, "name": model.name})
-    transfer(model, other)
-    if getattr(model, "preprocessing", None) is not None:
-        other.preprocessing = replace(model.preprocessing, image_size=image_size)
-    return other
-
-
-def transfer(source, target) -> Transfer:
-    """Copy the weights of one network into another of the same kind, all but the scoring layers.
-
-    The head `logits` is taken too if both score the same number of classes; a position embedding
-    of another size is resized.
-
-    Raises:
-        ValueError: if any other layer differs; nothing is copied then.
-    """
-    pairs = builtins.list(zip(_weighted(source), _weighted(target), strict=False))
-    if len(_weighted(source)) != len(_weighted(target)):
-        raise ValueError(
-            f"{source.name} and {target.name} are different networks: "
-            f"{len(_weighted(source))} and {len(_weighted(target))} layers with weights."
-        )
-    copies, new = [], []
-    for old, fresh in pairs:
-        values = _fitting(old, fresh)
-        if values is None and fresh.name.startswith("logits"):
-            new.append(fresh.name)
-        elif values is None:
-            raise ValueError(
-                f"The weights of {old.name} do not fit {fresh.name}: "
-                f"{[w.shape for w in old.weights]} and {[w.shape for w in fresh.weights]}."
-            )
-        else:
-            copies.append((fresh, values))
-    for layer, values in copies:
-        layer.set_weights(values)
-    return Transfer([layer.name for layer, _ in copies], new)
-
-
-def at_size(model: Model, image_size: int | tuple[int, int]) -> Model:
-    """Return the network of a model for images of another size; both have the same weights.
-
-    Training one trains the other. Tables of positions are resized from the model's in every call.
-
-    Args:
-        model: a network of `build`.
-        image_size: pixels, one number for a square or (height, width).
-
-    Raises:
-        ValueError: if the network has weights that depend on the size of the image.
-    """
-    return sizes.at_size(model, image_size, build)
-
-
-def several_sizes(model: Model, image_sizes: Iterable[tuple[int, int]]):
-    """Return a context in which a model takes images of other sizes too, for `fit`.
-
-    Args:
-        model: a network of `build`.
-        image_sizes: (height, width) of the images that come besides those of its own size.
-
-    Raises:
-        ValueError: if the network has weights that depend on the size of the image.
-    """
-    return sizes.several_sizes(model, image_sizes, build)
-
-
-def _weighted(model):
-    return [layer for layer in model.layers if layer.weights]
-
-
-def _fitting(old, fresh):
-    """Return the old layer's weights in the new layer's shapes, None if they do not fit."""
-    values = old.get_weights()
-    if isinstance(old, PositionEmbedding) and isinstance(fresh, PositionEmbedding):
-        prefix = values[0].shape[1] - old.grid[0] * old.grid[1]
-        resized = resize_positions(values[0], old.grid, fresh.grid, prefix)
-        values = [keras.ops.convert_to_numpy(resized)]
-    shapes = [tuple(w.shape) for w in fresh.weights]
-    return values if [v.shape for v in values] == shapes else None

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import keras
 from kcv import models, weights
 from kcv.data import Data
 from kcv.data import load as load_data
+from kcv.recipes import few
 from kcv.recipes.recipe import Recipe
 from kcv.recipes.run import default_threads, free_name, is_run
 from kcv.recipes.table import get
@@ -93,12 +95,21 @@ def _for_photos(name: str, data: Data, changes: dict) -> Recipe:
             f"{count:,}",
             name,
         )
-    return get(name, "photos").changed(**{"epochs": photo_epochs(count), **changes})
+    recipe = get(name, "photos").changed(**{"epochs": few.photo_epochs(count), **changes})
+    return few.enough_steps(recipe, count, changes)
 
 
-def photo_epochs(count: int) -> int:
-    """Return the epochs that show a network about 50,000 of so many photographs, 10 to 60."""
-    return min(60, max(10, round(50_000 / count)))
+def resolve_tuned(recipe: Recipe, data, chosen: Collection[str]) -> tuple[Recipe, Data]:
+    """Return what `resolve` does of a recipe to fine-tune by; few images still give enough steps.
+
+    Args:
+        chosen: names of fields that the user has set, which stay.
+    """
+    recipe, loaded = resolve(recipe, data, "auto", {})
+    if isinstance(data, Data):  # whose batches are made
+        return recipe, loaded
+    fitted = few.enough_steps(recipe, len(loaded.train.labels), chosen)
+    return (recipe, loaded) if fitted == recipe else resolve(fitted, data, "auto", {})
 
 
 def _resizing(recipe: Recipe, folder: Path | None) -> dict | None:

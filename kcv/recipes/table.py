@@ -11,7 +11,9 @@ from kcv.recipes.published import PUBLISHED
 from kcv.recipes.recipe import Recipe
 
 SHORT_SOURCE = "kcv, for images of up to 64 pixels and a few minutes"
-PHOTOS_SOURCE = "kcv, for fewer than 100,000 photographs; kcv train fits the epochs to the number"
+PHOTOS_SOURCE = (
+    "kcv, for fewer than 100,000 photographs; kcv train fits epochs and batch to the number"
+)
 CONV = {"learning_rate": 0.1, "epochs": 10}
 # networks without batch norm want a smaller rate
 BARE = {"learning_rate": 0.01, "epochs": 12, "clip_norm": 1.0}
@@ -57,7 +59,8 @@ def _large(recipe: Recipe) -> Recipe:
 def _photos(recipe: Recipe) -> Recipe:
     """Return the short recipe of a network for some hundreds or thousands of photographs.
 
-    Small batches give small data enough steps; the rate is scaled to them.
+    Small batches give small data enough steps; the rate is scaled to them. `kcv train` makes them
+    smaller still where that is needed (`kcv.recipes.few`).
     """
     return recipe.changed(
         stem="standard",

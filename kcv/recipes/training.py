@@ -60,7 +60,7 @@ def train(
         setting: `"short"`, `"photos"` or `"published"` settings of the model. `"auto"` takes the
             short ones for images of up to 64 pixels; of larger ones the published for 100,000
             training images or more, and else those for photographs, with 10 to 60 epochs by their
-            number.
+            number, and smaller batches and more epochs where that would give fewer than 500 steps.
         **changes: fields of the recipe, e.g. `epochs=30, image_size=224, seed=1`.
 
     Returns:
@@ -76,23 +76,30 @@ def train(
         recipe, changes, data = settings.read_stored(folder, recipe, data, changes), {}, data
     recipe, loaded = settings.resolve(recipe, data, setting, changes, folder)
     path = folder or settings.choose_folder(recipe, out)
+    return _start(recipe, loaded, path, settings.read_arguments(folder) if folder else None)
+
+
+def _start(recipe: Recipe, loaded: Data, path: Path, arguments: dict | None = None) -> Run:
+    """Build the network, of the `arguments` of a resumed run or the recipe's, and train it."""
     _prepare(recipe)
-    model = settings.build(recipe, loaded, settings.read_arguments(folder) if folder else None)
+    model = settings.build(recipe, loaded, arguments)
     path.mkdir(parents=True, exist_ok=True)
-    _announce(recipe, path)
+    _announce(recipe, loaded, path)
     with models.several_sizes(model, settings.growing_sizes(recipe, loaded)):
         return _fit(Run(path, recipe, model), loaded)
 
 
-def _announce(recipe: Recipe, path: Path) -> None:
+def _announce(recipe: Recipe, data: Data, path: Path) -> None:
     log.info(
-        "%s on %s, %d pixels, stem %s: %s of %s, %s, learning rate %g for a batch of %d, "
-        "seed %d, %s. Run folder: %s",
+        "%s on %s, %d pixels, stem %s: %s of %s with %s, %s, %s, learning rate %g for a batch of "
+        "%d, seed %d, %s. Run folder: %s",
         recipe.model,
         recipe.data,
         recipe.image_size,
         recipe.stem,
         _count(recipe.epochs, "epoch"),
+        _count(len(data.train), "step"),
+        _count(data.train.batch_size, "image"),
         recipe.optimizer,
         recipe.schedule,
         recipe.learning_rate,
@@ -283,6 +290,9 @@ def finetune(name: str, weights, data=None, *, freeze: str | bool = "", out=None
         data: what `kcv.data.load` takes.
         freeze: what stays as it is, see `kcv.weights.freeze`; True for all but the head.
         out, **changes: as in `train`; the learning rate is a tenth of the recipe's unless given.
+            Where few images would give fewer than 500 update steps, the batch is halved until
+            there are as many, down to 8 images (the rate falls with it), and then epochs are
+            added, up to 100; `batch_size` and `epochs` that are given stay.
             Image size, normalisation, interpolation, crop fraction and channels are those of the
             weights, and go into the run's model.json for `evaluate` and `predict`.
 
@@ -305,4 +315,5 @@ def finetune(name: str, weights, data=None, *, freeze: str | bool = "", out=None
             own |= {"augment": f"crop(0.08,1.0,{quality})+flip", "workers": 2}
     frozen = "features" if freeze is True else freeze or ""
     recipe = recipe.changed(weights=str(weights), freeze=frozen, **{**own, **changes})
-    return train(recipe, data, out=out)
+    recipe, loaded = settings.resolve_tuned(recipe, data, changes)
+    return _start(recipe, loaded, settings.choose_folder(recipe, out))

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from kcv.data import ImageError, augment, decode, draws, pixels, read_image
-from kcv.data.images import Wanted, problem, reduced
+from kcv.data.reading import Wanted, problem, reduced
 
 pytest.importorskip("simplejpeg")
 
@@ -165,7 +165,7 @@ def test_coarse_colours_are_near_the_others():
 def test_a_file_too_large_to_be_read_at_once_is_left_to_pillow(tmp_path, monkeypatch):
     path = tmp_path / "x.jpg"
     path.write_bytes(FILES["4:4:2:0"])
-    monkeypatch.setattr("kcv.data.images._LARGEST_FILE", 1000)
+    monkeypatch.setattr("kcv.data.reading.LARGEST_FILE", 1000)
     monkeypatch.setattr(decode, "decode", None)
     assert read_image(path).shape == (150, 203, 3)
 

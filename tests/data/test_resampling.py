@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from kcv.data import pixels, read_image
-from kcv.data.images import Wanted, reduced
+from kcv.data.reading import Wanted, reduced
 from kcv.data.resampling import QUALITIES, own_code, reduction, resample
 
 CHINA = load_sample_image("china.jpg")

@@ -166,3 +166,32 @@ def test_the_weights_are_held_once():
     other = models.at_size(net, 16)
     mine = {id(v) for v in net.variables}
     assert all(id(v) in mine for v in other.variables)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_16", "swin_tiny"])
+def test_a_copy_computes_what_shared_weights_do_and_trains_for_itself(name):
+    net, x = tiny(name), pixels(size=16)
+    shuffled_weights(net)
+    shared, copied = models.at_size(net, 16), models.resized(net, 16)
+    np.testing.assert_allclose(output(copied, x), output(shared, x), rtol=2e-5, atol=2e-5)
+    before = state(net)
+    shuffled_weights(copied)
+    assert all(map(np.array_equal, before, state(net)))
+
+
+def test_smaller_windows_get_smaller_tables_in_a_copy():
+    nets = [tiny("swin_tiny"), models.resized(tiny("swin_tiny"), 16)]
+    first, second = ([layer.window for layer in _windows(net)] for net in nets)
+    assert min(second) < min(first)
+
+
+def test_another_size_has_the_precision_of_the_first():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        net = tiny("resnet18")
+    finally:
+        keras.config.set_dtype_policy(before)
+    for change in (models.resized, models.at_size):
+        head = change(net, 24).get_layer("logits")
+        assert head.compute_dtype == net.get_layer("logits").compute_dtype == "bfloat16"

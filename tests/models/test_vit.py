@@ -75,10 +75,11 @@ def test_dense_layers_that_grow_with_the_image_are_named():
         models.resized(tiny("lenet5"), 40)
 
 
-def test_a_network_of_another_maker_is_refused():
+@pytest.mark.parametrize("change", [models.resized, models.at_size])
+def test_a_network_of_another_maker_is_refused(change):
     x = keras.Input((8, 8, 3))
-    with pytest.raises(ValueError, match="resized needs a network of kcv.models.build.*'mine'"):
-        models.resized(keras.Model(x, x, name="mine"), 16)
+    with pytest.raises(ValueError, match="size needs a network of kcv.models.build.*'mine'"):
+        change(keras.Model(x, x, name="mine"), 16)
 
 
 def test_a_distilled_network_averages_its_two_heads(rng):

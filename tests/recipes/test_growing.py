@@ -76,7 +76,7 @@ def test_a_run_resumed_in_mid_growth_is_the_uninterrupted_one(name, tmp_path):
 
 def test_a_network_of_one_size_is_refused_before_it_trains(tmp_path):
     with pytest.raises(
-        ValueError, match="lenet5 at image_size=12: the weights of .* Leave start_size out"
+        ValueError, match="lenet5 at image_size=12: The weights of .* Leave start_size out"
     ):
         recipes.train("lenet5", "digits", out=tmp_path / "run", start_size=12, image_size=16,
                       stem="small", epochs=2)  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from kcv import models, recipes
-from kcv.recipes import Recipe, settings
+from kcv.recipes import Recipe, few, settings
 
 
 def test_toml_in_and_out_is_the_same_recipe(tmp_path):
@@ -112,10 +112,10 @@ def photos(tmp_path):
 def test_some_photographs_get_more_epochs_than_many(photos, caplog):
     caplog.set_level("INFO", "kcv")
     recipe, data = settings.resolve("resnet18", photos, "auto", {})
-    assert (recipe.stem, recipe.image_size, recipe.batch_size) == ("standard", 224, 32)
-    assert recipe.augment == "crop+flip"
-    assert recipe.epochs == settings.photo_epochs(len(data.train.labels)) == 60
-    assert [settings.photo_epochs(n) for n in (1_000, 2_500, 20_000)] == [50, 20, 10]
+    assert (recipe.stem, recipe.image_size, recipe.augment) == ("standard", 224, "crop+flip")
+    assert [few.photo_epochs(n) for n in (64, 1_000, 2_500, 20_000)] == [60, 50, 20, 10]
+    assert (len(data.train.labels), recipe.batch_size, recipe.epochs) == (64, 8, 63)
+    assert len(data.train) * recipe.epochs == 504
     assert "64 photographs are few" in caplog.text
     assert "kcv list resnet18 --weights" in caplog.text
 

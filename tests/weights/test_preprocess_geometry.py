@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kcv.data.images import read_image, resize_image
+from kcv.data.reading import read_image
+from kcv.data.resizing import resize_image
 
 pytestmark = pytest.mark.slow
 

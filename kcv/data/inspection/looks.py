@@ -11,7 +11,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from kcv.data import workers as processes
-from kcv.data.images import FORMATS, ImageError, read_image
+from kcv.data.images import FORMATS, ImageError
+from kcv.data.reading import read_image
 from kcv.data.sources import Source
 
 SMALL = 32  # edge of the pictures that are compared

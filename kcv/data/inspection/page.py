@@ -7,10 +7,11 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from kcv.data.images import FORMATS, ImageError, read_image
+from kcv.data.images import FORMATS, ImageError
 from kcv.data.inspection import advice
 from kcv.data.inspection.duplicates import Group
 from kcv.data.inspection.findings import Findings
+from kcv.data.reading import read_image
 from kcv.report import markup, pictures
 from kcv.report.style import CSS
 
