@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from kcv import kernels
 from kcv.layers import AvgPool2D, BatchNorm, Conv2D, DepthwiseConv2D, MaxPool2D, conv_norm
 
 
@@ -73,6 +74,7 @@ def test_depthwise_with_a_multiplier_equals_keras(rng):
     np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.skipif(not kernels.TORCH, reason="torch alone lets a layer choose the layout")
 def test_the_layout_of_a_kernel_survives_assignment():
     layer = Conv2D(8, 3, padding=1)
     layer.build((None, 8, 8, 4))
