@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import BytesIO
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -28,6 +28,7 @@ INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+MODES = ("crop", "crop_floor", "squash", "squash_crop", "squash_crop_floor")
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -137,19 +138,22 @@ def reduced(choose: Chooser) -> Iterator[None]:
 def resize_image(
     image: np.ndarray,
     size: int | tuple[int, int],
-    mode: Literal["crop", "squash"] = "crop",
+    mode: str = "crop",
     crop_pct: float = 0.875,
     interpolation: str = "bilinear",
 ) -> np.ndarray:
     """Resize an image for evaluation, with antialiasing.
 
     ``"crop"`` shrinks the shorter edge to ``floor(size / crop_pct)`` and cuts out the centre, pixel
-    for pixel what torchvision and timm do on Pillow images; ``"squash"`` ignores the aspect ratio.
+    for pixel what torchvision, timm and mmpretrain do on Pillow images; ``"squash"`` ignores the
+    aspect ratio and ``crop_pct``; ``"squash_crop"`` squashes to ``floor(size / crop_pct)`` and cuts
+    out the centre. Where the centre lies half a pixel off, it is taken at the even pixel; with
+    ``_floor`` behind the mode, at the lower one, as transformers does.
 
     Args:
         image: array ``(H, W, 1 or 3)``, uint8.
         size: edge of the square wanted, or ``(height, width)``.
-        mode: ``"crop"`` or ``"squash"``.
+        mode: one of ``MODES``.
         crop_pct: share of the resized edge that the centre crop keeps, ``0 < crop_pct <= 1``.
         interpolation: a key of ``INTERPOLATIONS``.
 
@@ -159,8 +163,8 @@ def resize_image(
     Raises:
         ValueError: a mode, interpolation or ``crop_pct`` that does not exist.
     """
-    if mode not in ("crop", "squash"):
-        raise ValueError(f"resize_image needs mode='crop' or mode='squash'. Received: {mode=}")
+    if mode not in MODES:
+        raise ValueError(f"resize_image needs mode in {', '.join(MODES)}. Received: {mode=}")
     if interpolation not in INTERPOLATIONS:
         known = ", ".join(INTERPOLATIONS)
         raise ValueError(f"resize_image needs interpolation in {known}. Received: {interpolation=}")
@@ -170,11 +174,17 @@ def resize_image(
     if mode == "squash":
         return scale(image, (height, width), interpolation)
     inner = math.floor(height / crop_pct), math.floor(width / crop_pct)
-    if math.prod(_cover(image.shape[:2], inner)) > MAX_PIXELS:
+    resized = (scale if mode.startswith("squash") else covering)(image, inner, interpolation)
+    return _centre(resized, height, width, mode)
+
+
+def covering(image: np.ndarray, box: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Resize an array to the smallest size of its aspect ratio that covers ``(height, width)``."""
+    if math.prod(_cover(image.shape[:2], box)) > MAX_PIXELS:
         # A strip 5 pixels wide would be blown up by tens of times, to be thrown away all but a bit.
-        longest = 9 * min(image.shape[:2]) * max(inner) // min(inner)
+        longest = 9 * min(image.shape[:2]) * max(box) // min(box)
         image = _centre(image, min(longest, image.shape[0]), min(longest, image.shape[1]))
-    return _centre(scale(image, _cover(image.shape[:2], inner), interpolation), height, width)
+    return scale(image, _cover(image.shape[:2], box), interpolation)
 
 
 def scale(image: np.ndarray, size: tuple[int, int], interpolation: str = "bilinear") -> np.ndarray:
@@ -185,9 +195,13 @@ def scale(image: np.ndarray, size: tuple[int, int], interpolation: str = "biline
     return _to_array(picture.resize((size[1], size[0]), INTERPOLATIONS[interpolation]))
 
 
-def _centre(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    # Halves are rounded to even, as torchvision's CenterCrop does.
-    top, left = round((image.shape[0] - height) / 2), round((image.shape[1] - width) / 2)
+def middle(gap: int, mode: str = "crop") -> int:
+    """Return where the centre begins, ``gap`` being the pixels that are cut off an axis."""
+    return gap // 2 if mode.endswith("_floor") else round(gap / 2)
+
+
+def _centre(image: np.ndarray, height: int, width: int, mode: str = "crop") -> np.ndarray:
+    top, left = middle(image.shape[0] - height, mode), middle(image.shape[1] - width, mode)
     return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
