@@ -28,7 +28,7 @@ INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-MODES = ("crop", "crop_floor", "squash", "squash_crop", "squash_crop_floor")
+MODES = ("crop", "crop_floor", "crop_first", "squash", "squash_crop", "squash_crop_floor")
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -148,7 +148,9 @@ def resize_image(
     for pixel what torchvision, timm and mmpretrain do on Pillow images; ``"squash"`` ignores the
     aspect ratio and ``crop_pct``; ``"squash_crop"`` squashes to ``floor(size / crop_pct)`` and cuts
     out the centre. Where the centre lies half a pixel off, it is taken at the even pixel; with
-    ``_floor`` behind the mode, at the lower one, as transformers does.
+    ``_floor`` behind the mode, at the lower one, as transformers does. ``"crop_first"`` cuts the
+    centre out of the original, ``crop_pct`` of it, and resizes that: EfficientNet's own way, and
+    mmpretrain's for it.
 
     Args:
         image: array ``(H, W, 1 or 3)``, uint8.
@@ -173,6 +175,8 @@ def resize_image(
     height, width = (size, size) if isinstance(size, int) else size
     if mode == "squash":
         return scale(image, (height, width), interpolation)
+    if mode == "crop_first":
+        return scale(_middle_part(image, height, width, crop_pct), (height, width), interpolation)
     inner = math.floor(height / crop_pct), math.floor(width / crop_pct)
     resized = (scale if mode.startswith("squash") else covering)(image, inner, interpolation)
     return _centre(resized, height, width, mode)
@@ -203,6 +207,20 @@ def middle(gap: int, mode: str = "crop") -> int:
 def _centre(image: np.ndarray, height: int, width: int, mode: str = "crop") -> np.ndarray:
     top, left = middle(image.shape[0] - height, mode), middle(image.shape[1] - width, mode)
     return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+def _middle_part(image: np.ndarray, height: int, width: int, share: float) -> np.ndarray:
+    """Return the centre of that aspect ratio that has a share of the largest one's edges."""
+    (rows, columns), starts = image.shape[:2], []
+    inner = (
+        share * min(rows, columns * height / width),
+        share * min(columns, rows * width / height),
+    )
+    for length, edge in zip((rows, columns), inner, strict=True):
+        start = max(0, round((length - edge) / 2))
+        # As mmpretrain cuts: the last pixel is rounded, not the edge. At least one is left.
+        starts.append(slice(start, max(start, int(start + edge - 1)) + 1))
+    return np.ascontiguousarray(image[starts[0], starts[1]])
 
 
 def _cover(shape: tuple[int, ...], box: tuple[int, int]) -> tuple[int, int]:

@@ -349,6 +349,15 @@ def test_squashed_images_may_be_cropped(mode, top):
     np.testing.assert_array_equal(found, whole[top : top + 32, top : top + 32])
 
 
+def test_the_centre_may_be_cut_out_before_it_is_resized():
+    image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    for size, part in (((32, 32), image[8:53, 22:67]), ((20, 40), image[13:46, 11:78])):
+        expected = Image.fromarray(part).resize(size[::-1], Image.Resampling.BICUBIC)
+        found = resize_image(image, size, "crop_first", 0.75, "bicubic")
+        np.testing.assert_array_equal(found, np.asarray(expected))
+    assert resize_image(image[:1, :1], 4, "crop_first").shape == (4, 4, 3)
+
+
 def test_resizing_averages_instead_of_picking_pixels():
     board = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)[..., None]
     small = resize_image(board, (16, 8), mode="squash")
