@@ -19,7 +19,7 @@ import numpy as np
 import kcv.models  # noqa: F401  # the layers of kcv can be loaded only once they are registered
 from kcv import inputs
 from kcv.data.images import ImageError
-from kcv.data.views import check_kind
+from kcv.data.views import VIEWS, check_kind
 
 log = logging.getLogger("kcv")
 
@@ -51,7 +51,7 @@ def predict(
             or ``(B, H, W, C)``, a Pillow image, or a list of these. Arrays hold grey levels 0..255,
             best as uint8; other numbers are rounded; channels come last.
         top: How many classes to name, at most all.
-        batch_size: Images that the model is given at once.
+        batch_size: Images, or views of images, that the model is given at once.
         class_names: Names of the classes; by default those of the run, or "0", "1", ...
         views: Over which views of an image the scores are averaged: ``"one"`` (as evaluated),
             ``"flip"``, ``"three"``, ``"six"`` or ``"ten"``, see ``kcv.data.views.VIEWS``. An array
@@ -79,8 +79,9 @@ def predict(
     items = list(inputs.items(images))
     results: list[dict[str, Any]] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        for start in range(0, len(items), batch_size):
-            chunk = items[start : start + batch_size]
+        count = max(1, batch_size // VIEWS[views])
+        for start in range(0, len(items), count):
+            chunk = items[start : start + count]
             pixels = list(threads.map(lambda item: _pixels_or_reason(item, info, views), chunk))
             scores = _means(network, [x for x in pixels if not isinstance(x, str)], several)
             for item, x in zip(chunk, pixels, strict=True):

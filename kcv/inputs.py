@@ -11,7 +11,7 @@ from PIL import Image
 from kcv.data.folder import EXTENSIONS
 from kcv.data.reading import read_image
 from kcv.data.resizing import resize_image
-from kcv.data.views import views
+from kcv.data.views import views, with_mirror
 
 
 class Item(NamedTuple):
@@ -56,22 +56,15 @@ def prepare_views(
 
     Args:
         image, size, channels, resize: As in `prepare`.
-        kind: A key of `kcv.data.views.VIEWS`. Of an array that has the model's size, and of an
-            image that evaluation squashes, there are the image and, but for ``one`` and
-            ``three``, its mirror image: there is nothing to cut.
+        kind: A key of `kcv.data.views.VIEWS`. An array that has the model's size is taken as an
+            image that evaluation squashes: there is nothing to cut.
 
     Raises:
         ImageError: If the image cannot be read.
     """
-    if kind == "one":
-        return prepare(image, size, channels, resize)[None]
-    ready = isinstance(image, np.ndarray) and image.shape[:2] == size
-    if ready or resize.get("mode", "crop") != "crop":
-        pixels = prepare(image, size, channels, resize)
-        return np.stack([pixels, pixels[:, ::-1]])[: 1 if kind == "three" else 2]
-    pixels = read_image(_whole(image), channels=channels)
-    how = {name: resize[name] for name in ("crop_pct", "interpolation") if name in resize}
-    return views(pixels, size, kind, **how)
+    if kind == "one" or (isinstance(image, np.ndarray) and image.shape[:2] == size):
+        return with_mirror(prepare(image, size, channels, resize), kind)
+    return views(read_image(_whole(image), channels=channels), size, kind, **resize)
 
 
 def _whole(image: str | np.ndarray | Image.Image) -> str | np.ndarray | Image.Image:

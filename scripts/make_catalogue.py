@@ -180,7 +180,8 @@ def timm(path, mib, top1):
                 + "\n"
             )
             continue
-        mode = {"center": "crop", "squash": "squash"}[c["crop_mode"]]
+        squash = "squash" if c["crop_pct"] == 1 else "squash_crop"
+        mode = {"center": "crop", "squash": squash}[c["crop_mode"]]
         yield row(
             f"timm/{name}", model, c["input_size"][1], (c["mean"], c["std"]), c["interpolation"],
             c["crop_pct"], mode, c["num_classes"], license=c.get("license"),
@@ -236,10 +237,10 @@ def mmpretrain(path, mib):
         mode, how = "crop", "bilinear"
         if "EfficientNetCenterCrop" in steps:
             size = steps["EfficientNetCenterCrop"]["crop_size"]
-            pct, how = fraction(size, size + 32), "bicubic"
+            pct, how, mode = size / (size + 32), "bicubic", "crop_first"
         elif "Resize" in steps and "CenterCrop" in steps:
             size = steps["CenterCrop"]["crop_size"]
-            pct, mode = fraction(size, steps["Resize"]["scale"]), "crop"
+            pct, mode = fraction(size, steps["Resize"]["scale"]), "squash_crop"
         elif "Resize" in steps:
             size, pct, mode = steps["Resize"]["scale"], 1.0, "squash"
             how = steps["Resize"].get("interpolation", how)

@@ -16,6 +16,8 @@ from kcv.data.colour import Blur, ColourJitter, Greyscale
 from kcv.data.geometry import HorizontalFlip, RandomResizedCrop, RandomShift, VerticalFlip
 from kcv.data.holes import Cutout, GridMask, RandomErasing
 from kcv.data.policies import AutoAugment, RandAugment, TrivialAugmentWide
+from kcv.data.timm_pairs import from_timm as pairs_of_timm
+from kcv.data.timm_pairs import is_policy
 from kcv.data.timm_policy import from_timm
 from kcv.data.warps import RandomAffine, RandomPerspective
 
@@ -54,11 +56,11 @@ PARTS: dict[str, Callable[..., Operation]] = {
     "augmix": lambda size, severity=3, width=3, depth=0: AugMix(severity, width, depth),
     "cutout": lambda size, edge=8: Cutout(edge),
     "erase": lambda size, rate=0.25: RandomErasing(rate),
-    "gridmask": lambda size, rate=0.7, keep=0.5: GridMask(rate, keep=keep),
+    "gridmask": lambda size, rate=0.8, keep=0.6: GridMask(rate, keep=keep),
 }
 """What may be joined with ``+``, as in ``crop+flip+randaugment(2,9)+erase(0.25)``, besides timm's
-own texts (``rand-m9-mstd0.5-inc1``). Each is a function of the image size and of what stands in
-its brackets."""
+own texts (``rand-m9-mstd0.5-inc1``, ``original-mstd0.5``, ``v0r``, ``3a``). Each is a function of
+the image size and of what stands in its brackets."""
 
 
 def build(augment: str | Sequence[Operation], image_size: tuple[int, int]) -> tuple[Operation, ...]:
@@ -89,6 +91,8 @@ def _part(part: str, augment: str, image_size: tuple[int, int]) -> Operation:
     """Build one part: ``name``, ``name(argument, ...)``, or a text of timm."""
     if part.startswith("rand-"):
         return from_timm(part)
+    if is_policy(part):
+        return pairs_of_timm(part)
     found = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", part)
     if found is None or found[1] not in PARTS:
         names = [*SETS, *PARTS] if part == augment else list(PARTS)

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -115,6 +115,11 @@ class Batches(torch.utils.data.DataLoader):
     def labels(self) -> np.ndarray:
         """Labels of all images, in the order of the source: ``(N,)`` int64, ``(N, K)`` float32."""
         return self.source.labels
+
+    @property
+    def resize(self) -> dict[str, Any]:
+        """Arguments of ``kcv.data.resize_image`` for evaluation."""
+        return self._samples.how
 
     @property
     def epoch(self) -> int:

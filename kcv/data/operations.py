@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from kcv.data import pixels
 
@@ -125,6 +125,10 @@ def _sharpness(picture: Picture, value: float, border: Border) -> Picture:
     return ImageEnhance.Sharpness(picture).enhance(1 + value)
 
 
+def _blur(picture: Picture, value: float, border: Border) -> Picture:
+    return picture.filter(ImageFilter.GaussianBlur(value))
+
+
 def _rotate(picture: Picture, value: float, border: Border) -> Picture:
     colour = border.colour(picture.mode)
     return picture.rotate(value, border.interpolation, fillcolor=colour)
@@ -170,6 +174,7 @@ OPERATIONS: dict[str, PictureOperation] = {
     "contrast": _contrast,
     "brightness": _brightness,
     "sharpness": _sharpness,
+    "blur": _blur,
     "shear_x": _shear_x,
     "shear_y": _shear_y,
     "translate_x": _translate_x,
@@ -178,8 +183,8 @@ OPERATIONS: dict[str, PictureOperation] = {
 """Name -> operation. Values: ``rotate``: degrees, anticlockwise; ``posterize``: bits that are kept;
 ``solarize``: grey level from which pixels are inverted; ``solarize_add``: what is added to levels
 below 128; ``color``, ``contrast``, ``brightness``, ``sharpness``: 0 leaves the image as it is, -1
-takes all of it; ``shear_x``, ``shear_y``: pixels per pixel; ``translate_x``, ``translate_y``:
-pixels to the right and down."""
+takes all of it; ``blur``: deviation of the Gaussian in pixels; ``shear_x``, ``shear_y``: pixels per
+pixel; ``translate_x``, ``translate_y``: pixels to the right and down."""
 
 
 def run(image: np.ndarray, steps: Iterable[Step]) -> np.ndarray:

@@ -91,3 +91,32 @@ SUBPOLICIES: dict[str, tuple[tuple[Step, Step], ...]] = {
 }
 """Data set -> 25 pairs of steps (operation, probability, magnitude 0..9). The magnitude of an
 operation that has no strength is 0."""
+
+V0: tuple[tuple[Step, Step], ...] = (
+    (("equalize", 0.8, 0), ("shear_y", 0.8, 4)),
+    (("color", 0.4, 9), ("equalize", 0.6, 0)),
+    (("color", 0.4, 1), ("rotate", 0.6, 8)),
+    (("solarize", 0.8, 3), ("equalize", 0.4, 0)),
+    (("solarize", 0.4, 2), ("solarize", 0.6, 2)),
+    (("color", 0.2, 0), ("equalize", 0.8, 0)),
+    (("equalize", 0.4, 0), ("solarize_add", 0.8, 3)),
+    (("shear_x", 0.2, 9), ("rotate", 0.6, 8)),
+    (("color", 0.6, 1), ("equalize", 1.0, 0)),
+    (("invert", 0.4, 0), ("rotate", 0.6, 0)),
+    (("equalize", 1.0, 0), ("shear_y", 0.6, 3)),
+    (("color", 0.4, 7), ("equalize", 0.6, 0)),
+    (("posterize", 0.4, 6), ("autocontrast", 0.4, 0)),
+    (("solarize", 0.6, 8), ("color", 0.6, 9)),
+    (("solarize", 0.2, 4), ("rotate", 0.8, 9)),
+    (("rotate", 1.0, 7), ("translate_y", 0.8, 9)),
+    (("shear_x", 0.0, 0), ("solarize", 0.8, 4)),
+    (("shear_y", 0.8, 0), ("color", 0.6, 4)),
+    (("color", 1.0, 0), ("rotate", 0.6, 2)),
+    (("equalize", 0.8, 0), ("equalize", 0.0, 0)),
+    (("equalize", 1.0, 0), ("autocontrast", 0.6, 0)),
+    (("shear_y", 0.4, 7), ("solarize_add", 0.6, 7)),
+    (("posterize", 0.8, 2), ("solarize", 0.6, 10)),
+    (("solarize", 0.6, 8), ("equalize", 0.6, 0)),
+    (("color", 0.8, 6), ("rotate", 0.4, 5)),
+)
+"""The pairs of Google's EfficientNet code, magnitude 0..10; no paper has them. Used by timm."""

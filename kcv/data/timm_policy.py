@@ -19,7 +19,7 @@ from kcv.data.operations import (
 )
 from kcv.data.policies import Colour, pick
 
-NAMES = tuple(name for name in OPERATIONS if name != "identity")
+NAMES = tuple(name for name in OPERATIONS if name not in ("identity", "blur"))
 # What timm's own recipes fill with: the mean colour of ImageNet.
 IMAGENET_MEAN = (124, 116, 104)
 _ENHANCING = ("color", "contrast", "brightness", "sharpness")
@@ -97,8 +97,7 @@ class RandAugmentTimm:
             raise ValueError(f"RandAugmentTimm needs std >= 0. Received: std={self.std}")
         if not 0 <= self.rate <= 1:
             raise ValueError(f"RandAugmentTimm needs 0 <= rate <= 1. Received: rate={self.rate}")
-        drawn = self.interpolation == "random"
-        border_of("RandAugmentTimm", "bilinear" if drawn else self.interpolation, self.fill)
+        check_border("RandAugmentTimm", self.interpolation, self.fill)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         size, steps = (image.shape[1], image.shape[0]), []
@@ -108,20 +107,31 @@ class RandAugmentTimm:
                 continue
             sign = 1 - 2 * pick(rng, 2)
             value = level_value(name, self._level(rng), sign, size, self.increasing)
-            steps.append(Step(name, value, self._border(rng)))
+            steps.append(Step(name, value, draw_border(self.interpolation, self.fill, rng)))
         return run(image, steps)
 
     def _level(self, rng: np.random.Generator) -> float:
         if self.std > 100:
             return self.magnitude * rng.random()
-        level = self.magnitude + self.std * rng.standard_normal() if self.std else self.magnitude
-        return min(max(level, 0.0), self.maximum)
+        return draw_level(self.magnitude, self.std, self.maximum, rng)
 
-    def _border(self, rng: np.random.Generator) -> Border:
-        name = self.interpolation
-        if name == "random":
-            name = ("bilinear", "bicubic")[pick(rng, 2)]
-        return Border(AFFINE_INTERPOLATIONS[name], self.fill)
+
+def draw_level(mean: float, std: float, maximum: float, rng: np.random.Generator) -> float:
+    """Draw a strength around a mean, cut at 0 and at a maximum."""
+    level = mean + std * rng.standard_normal() if std else mean
+    return min(max(level, 0.0), maximum)
+
+
+def check_border(owner: str, interpolation: str, fill: Colour) -> None:
+    """Refuse settings that ``draw_border`` could not take."""
+    border_of(owner, "bilinear" if interpolation == "random" else interpolation, fill)
+
+
+def draw_border(interpolation: str, fill: Colour, rng: np.random.Generator) -> Border:
+    """Return the border of a step; the interpolation ``random`` is drawn anew."""
+    if interpolation == "random":
+        interpolation = ("bilinear", "bicubic")[pick(rng, 2)]
+    return Border(AFFINE_INTERPOLATIONS[interpolation], fill)
 
 
 _SECTIONS = {"n": "count", "m": "magnitude", "mstd": "std", "mmax": "maximum", "p": "rate"}

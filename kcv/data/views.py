@@ -1,5 +1,6 @@
 """Several views of a test image, over which a model's answers are averaged."""
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kcv.data.batches import Batches
-from kcv.data.resizing import resize_image
+from kcv.data.resizing import covering, middle, resize_image
 
 VIEWS = {"one": 1, "flip": 2, "three": 3, "six": 6, "ten": 10}
 """Kind -> number of views: ``one``, the centre crop; ``flip``, that and its mirror image; ``three``
@@ -22,8 +23,12 @@ def views(
     kind: str = "ten",
     crop_pct: float = 0.875,
     interpolation: str = "bilinear",
+    mode: str = "crop",
 ) -> np.ndarray:
     """Return the views of an image ``(H, W, C)``, uint8: ``(V, height, width, C)``.
+
+    Of an image that evaluation squashes, there are the image and, but for ``one`` and ``three``,
+    its mirror image: there is nothing to cut.
 
     Args:
         image: the image at its own size.
@@ -31,23 +36,22 @@ def views(
         kind: a key of ``VIEWS``.
         crop_pct: share of the resized image that a view keeps, as in ``kcv.data.resize_image``;
             ``three`` and ``six`` keep all of the shorter edge whatever it says.
-        interpolation: likewise.
+        interpolation, mode: likewise.
 
     Raises:
         ValueError: an unknown kind.
     """
     check_kind(kind)
-    if kind in ("one", "flip"):
-        centre = resize_image(image, size, crop_pct=crop_pct, interpolation=interpolation)
-        return np.stack([centre, centre[:, ::-1]][: VIEWS[kind]])
-    inner = tuple(int(edge / crop_pct) for edge in size) if kind == "ten" else size
-    whole = _covering(image, inner, interpolation)
+    if kind in ("one", "flip") or mode.startswith("squash"):
+        return with_mirror(resize_image(image, size, mode, crop_pct, interpolation), kind)
+    inner = (math.floor(size[0] / crop_pct), math.floor(size[1] / crop_pct))
+    whole = covering(image, inner if kind == "ten" else size, interpolation)
     down, right = whole.shape[0] - size[0], whole.shape[1] - size[1]
-    middle = (round(down / 2), round(right / 2))
+    centre = (middle(down, mode), middle(right, mode))
     if kind == "ten":
-        corners = [(0, 0), (0, right), (down, 0), (down, right), middle]
+        corners = [(0, 0), (0, right), (down, 0), (down, right), centre]
     else:
-        corners = [(0, 0), middle, (down, right)]
+        corners = [(0, 0), centre, (down, right)]
     # The corners of the mirror image, in torchvision's order.
     pictures = [whole] if kind == "three" else [whole, whole[:, ::-1]]
     return np.stack([one[y : y + size[0], x : x + size[1]] for one in pictures for y, x in corners])
@@ -56,17 +60,12 @@ def views(
 def check_kind(kind: str) -> None:
     """Refuse a word that is not a kind of views."""
     if kind not in VIEWS:
-        raise ValueError(f"views needs kind in {', '.join(VIEWS)}. Received: {kind=}")
+        raise ValueError(f"views needs to be one of {', '.join(VIEWS)}. Received: {kind!r}")
 
 
-def _covering(image: np.ndarray, box: tuple[int, ...], interpolation: str) -> np.ndarray:
-    """Resize an image to the smallest size of its shape that covers the box."""
-    (height, width), (to_height, to_width) = image.shape[:2], box
-    if width * to_height <= height * to_width:
-        to_height = int(to_width * height / width)
-    else:
-        to_width = int(to_height * width / height)
-    return resize_image(image, (to_height, to_width), mode="squash", interpolation=interpolation)
+def with_mirror(image: np.ndarray, kind: str) -> np.ndarray:
+    """Return the views of an image that leaves nothing to cut: itself, and its mirror image."""
+    return np.stack([image, image[:, ::-1]][: 1 if kind in ("one", "three") else 2])
 
 
 def batches_of(
@@ -75,7 +74,7 @@ def batches_of(
     """Yield views ``(B, V, H, W, C)``, uint8, and labels of the images of a part, in order.
 
     Args:
-        batches: the part, e.g. ``data.test``; its image size and ``crop_pct`` hold.
+        batches: the part, e.g. ``data.test``; its image size and ``resize`` hold.
         kind: a key of ``VIEWS``.
         count: B.
 
@@ -85,7 +84,7 @@ def batches_of(
     check_kind(kind)
 
     def of(index: int) -> np.ndarray:
-        return views(batches.source[index][0], batches.image_size, kind, batches.crop_pct)
+        return views(batches.source[index][0], batches.image_size, kind, **batches.resize)
 
     # Decoding gives the interpreter to others.
     with ThreadPoolExecutor(max(1, batches.workers)) as threads:

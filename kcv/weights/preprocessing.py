@@ -1,4 +1,11 @@
-"""How images are prepared for a checkpoint: it travels with the weights."""
+"""How images are prepared for a checkpoint: it travels with the weights.
+
+Pixels are those of torchvision, timm, transformers and mmpretrain on Pillow images. What these do
+elsewhere is not followed, as kcv antialiases on every machine alike: transformers' tensors differ
+by a level (bicubic: by up to 9 in 2 of 10,000 values; nearest, in what is nearest); mmpretrain's
+OpenCV does not antialias, and is 13 to 75 levels away in the worst place of a photograph that
+shrinks, 0.2 to 1.5 in the mean (``tests/weights/test_processors.py``).
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,8 +16,10 @@ import keras
 
 INTERPOLATIONS = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
-MODES = {"center": "crop", "crop": "crop", "squash": "squash"}
+MODES = ("crop", "crop_floor", "crop_first", "squash", "squash_crop", "squash_crop_floor")
+TIMM_MODES = {"center": "crop", "crop": "crop", "squash": "squash"}
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @keras.saving.register_keras_serializable("kcv")
@@ -23,7 +32,7 @@ class Preprocessing:
         image_size: pixels, one number for a square or (height, width).
         interpolation: how images are resized, a name of `kcv.data.resize_image`.
         crop_pct: share of the resized edge that the centre crop keeps, 0..1.
-        mode: `"crop"`, or `"squash"` which ignores the aspect ratio.
+        mode: how the image comes to that size, a name of `kcv.data.resize_image`.
         class_names: names of the classes, empty where the checkpoint has none.
 
     Raises:
@@ -44,9 +53,10 @@ class Preprocessing:
                 f"Preprocessing needs interpolation to be one of {', '.join(INTERPOLATIONS)}. "
                 f"Received: interpolation={self.interpolation!r}."
             )
-        if self.mode not in ("crop", "squash"):
+        if self.mode not in MODES:
             raise ValueError(
-                f'Preprocessing needs mode="crop" or mode="squash". Received: mode={self.mode!r}.'
+                f"Preprocessing needs mode to be one of {', '.join(MODES)}. "
+                f"Received: mode={self.mode!r}."
             )
         if not 0 < self.crop_pct <= 1:
             raise ValueError(
@@ -108,19 +118,21 @@ def from_timm(config: Mapping[str, Any]) -> Preprocessing:
     """
     # uploads of 2022 and before are flat
     about = {**config, **config.get("pretrained_cfg", {})}
-    mode = MODES.get(about.get("crop_mode", "center"))
+    mode = TIMM_MODES.get(about.get("crop_mode", "center"))
     if mode is None:
         raise ValueError(
             "The checkpoint's crop_mode must be center or squash. "
             f"Received: {about['crop_mode']!r}."
         )
-    interpolation = about.get("interpolation", "bicubic")
+    interpolation, crop_pct = about.get("interpolation", "bicubic"), about.get("crop_pct", 0.875)
+    if mode == "squash" and crop_pct < 1:
+        mode = "squash_crop"
     return Preprocessing(
         tuple(about.get("mean", IMAGENET[0])),
         tuple(about.get("std", IMAGENET[1])),
         _size(about.get("input_size", (3, 224, 224))[-2:]),
         interpolation if interpolation in INTERPOLATIONS else "bicubic",
-        about.get("crop_pct", 0.875),
+        crop_pct,
         mode,
         _timm_names(config, about),
     )
@@ -142,13 +154,10 @@ def _timm_names(config: Mapping[str, Any], about: Mapping[str, Any]) -> tuple[st
 def from_hf(config: Mapping[str, Any], processor: Mapping[str, Any] | None) -> Preprocessing:
     """Read `config.json` and `preprocessor_config.json` of a checkpoint of transformers.
 
-    Without the second file ImageNet's mean and deviation and a bilinear crop of 0.875 are taken.
+    Without the second file ImageNet's mean and deviation and a bilinear squash are taken.
     """
+    mean, std = _hf_statistics(processor) if processor else IMAGENET
     processor = processor or {}
-    mean = tuple(processor.get("image_mean", IMAGENET[0]))
-    std = tuple(processor.get("image_std", IMAGENET[1]))
-    if processor.get("include_top"):  # EfficientNet's processor divides by it twice
-        std = tuple(s * s for s in std)
     size, crop_pct, mode = _hf_geometry(config, processor)
     labels = config.get("id2label", {})
     return Preprocessing(
@@ -162,22 +171,40 @@ def from_hf(config: Mapping[str, Any], processor: Mapping[str, Any] | None) -> P
     )
 
 
+def _hf_statistics(processor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation for pixels of 0..1, whatever the processor makes of 0..255."""
+    mean, std = (processor.get(f"image_{name}", HALF[0]) for name in ("mean", "std"))
+    top = std if processor.get("include_top") else (1,) * len(std)  # EfficientNet divides twice
+    if not processor.get("do_normalize", True):
+        mean, std = (0.0,) * len(mean), (1.0,) * len(std)
+    factor = processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1
+    white = 255 * factor
+    less = 1.0 if processor.get("rescale_offset") else 0.0
+    return (
+        tuple((m + less) / white for m in mean),
+        tuple(s * t / white for s, t in zip(std, top, strict=True)),
+    )
+
+
 def _hf_geometry(config, processor) -> tuple[int | tuple[int, int], float, str]:
     """Return image size, crop fraction and mode."""
     size = processor.get("size", config.get("image_size", 224))
-    if isinstance(size, int):
-        size = {"height": size, "width": size}
+    if isinstance(size, int):  # older files: what it means depends on the class that reads them
+        kind = processor.get("image_processor_type", processor.get("feature_extractor_type", ""))
+        short = "crop_pct" in processor or kind.startswith("MobileNet")
+        size = {"shortest_edge": size} if short else {"height": size, "width": size}
     edge = size.get("shortest_edge")
     if "crop_pct" in processor and edge:  # ConvNeXt's rule
         large = edge >= 384
-        return edge, 1.0 if large else processor["crop_pct"], "squash" if large else "crop"
+        return edge, 1.0 if large else processor["crop_pct"], "squash" if large else "crop_floor"
     crop = processor.get("crop_size") if processor.get("do_center_crop") else None
     if crop is None:
         whole = _size((size["height"], size["width"])) if edge is None else edge
         return whole, 1.0, "squash" if edge is None else "crop"
     inner = (crop, crop) if isinstance(crop, int) else (crop["height"], crop["width"])
-    outer = edge or size["height"]
-    return _size(inner), fraction(inner[0], outer), "crop"
+    if edge is None:
+        return _size(inner), fraction(inner[0], size["height"]), "squash_crop_floor"
+    return _size(inner), fraction(inner[0], edge), "crop_floor"
 
 
 def fraction(crop: int, resized: int) -> float:

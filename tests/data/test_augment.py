@@ -7,6 +7,7 @@ from PIL import Image
 from kcv.data import augment, draws
 from kcv.data.augment import Cutout, HorizontalFlip, RandomErasing, RandomResizedCrop, RandomShift
 from kcv.data.policies import AutoAugment, RandAugment, TrivialAugmentWide
+from kcv.data.timm_pairs import AutoAugmentTimm
 from kcv.data.timm_policy import RandAugmentTimm
 
 IMAGE = np.random.default_rng(0).integers(1, 256, (12, 10, 3), np.uint8)
@@ -125,13 +126,14 @@ def test_parts_are_joined_with_a_plus():
 
 
 def test_policies_are_parts():
-    text = "randaugment+randaugment(1,5)+trivialaugment+autoaugment(svhn)+rand-m7-inc1"
+    text = "randaugment+randaugment(1,5)+trivialaugment+autoaugment(svhn)+rand-m7-inc1+v0-mstd0.5"
     assert augment.build(text, (9, 9)) == (
         RandAugment(2, 9),
         RandAugment(1, 5),
         TrivialAugmentWide(),
         AutoAugment("svhn"),
         RandAugmentTimm(magnitude=7.0, std=0.0),
+        AutoAugmentTimm("v0", 0.5),
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from sklearn.datasets import load_sample_image
 
 from kcv.data import operations
@@ -30,6 +30,7 @@ WRITTEN_OUT = [
     ("contrast", 0.27, ImageEnhance.Contrast(PICTURE).enhance(1.27)),
     ("brightness", -0.27, ImageEnhance.Brightness(PICTURE).enhance(0.73)),
     ("sharpness", 0.9, ImageEnhance.Sharpness(PICTURE).enhance(1.9)),
+    ("blur", 1.3, PICTURE.filter(ImageFilter.GaussianBlur(1.3))),
     ("shear_x", 0.3, affine(1, 0.3, 0, 0, 1, 0)),
     ("shear_y", -0.3, affine(1, 0, 0, -0.3, 1, 0)),
 ]
@@ -82,7 +83,7 @@ def test_interpolation_smooths_what_is_turned():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"name": "blur"}, "apply needs one of identity, .* Received: name='blur'"),
+        ({"name": "smear"}, "apply needs one of identity, .* Received: name='smear'"),
         ({"value": float("nan")}, "apply needs a finite value. Received: value=nan"),
         ({"interpolation": "box"}, "nearest, bilinear, bicubic. Received: interpolation='box'"),
         ({"fill": 256}, r"apply needs fill in 0..255, or three such .* Received: fill=256"),

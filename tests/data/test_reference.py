@@ -1,5 +1,7 @@
 """Operations, value by value on a photograph, against torchvision and timm."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -16,11 +18,12 @@ from kcv.data import (
     holes,
     operations,
     policies,
+    timm_pairs,
     timm_policy,
     views,
     warps,
 )
-from kcv.data.augmix import BINS, MIXED, AugMix
+from kcv.data.augmix import BINS, MIXED
 from kcv.data.operations import border_of
 from kcv.data.subpolicies import SUBPOLICIES
 
@@ -55,6 +58,24 @@ def assert_equal(image, reference, limit=0, share=0.0):
     difference = away(image, reference)
     assert difference.max() <= limit
     assert (difference > 0).mean() <= share
+
+
+@pytest.mark.parametrize("rate", [0.25, 0.5])
+@pytest.mark.parametrize(
+    ("flip", "name"),
+    [(geometry.HorizontalFlip, "Horizontal"), (geometry.VerticalFlip, "Vertical")],
+)
+def test_flips_are_those_of_torchvision(transforms, flip, name, rate):
+    """The same two pictures, as often within four standard errors of 1,000 draws."""
+    torch.manual_seed(0)
+    theirs = getattr(transforms, f"Random{name}Flip")(rate)
+    mirrored = np.asarray(getattr(transforms, f"Random{name}Flip")(1.0)(PICTURE))
+    made = [flip(rate)(CHINA, draws.generator(0, 0, i)) for i in range(1000)]
+    ours = np.array([(one == mirrored).all() for one in made])
+    assert all((one == CHINA).all() for one, turned in zip(made, ours, strict=True) if not turned)
+    reference = np.array([(np.asarray(theirs(PICTURE)) == mirrored).all() for _ in range(1000)])
+    error = np.sqrt((ours.var() + reference.var()) / 1000)
+    assert abs(ours.mean() - reference.mean()) <= 4 * error
 
 
 @pytest.mark.parametrize("shift", [-0.5, -0.3, -0.05, 0, 0.1, 0.49, 0.5])
@@ -277,15 +298,61 @@ def _compare_with_timm(auto_augment, name, kcv_name, arguments, value):
     assert min((away(one, expected) > limit).mean() for one in candidates) <= share
 
 
-def test_augmix_mixes_like_torchvision(transforms):
-    """The mean change over many draws is that of torchvision's own draws."""
-    torch.manual_seed(0)
-    small = PICTURE.resize((64, 48))
-    pixels, theirs = np.asarray(small).copy(), transforms.AugMix()
-    ours = [away(AugMix()(pixels, draws.generator(0, 0, i)), pixels).mean() for i in range(400)]
-    reference = [away(np.asarray(theirs(small)), pixels).mean() for _ in range(400)]
-    assert np.mean(ours) == pytest.approx(np.mean(reference), rel=0.2)
-    assert np.std(ours) == pytest.approx(np.std(reference), rel=0.3)
+def _pairs_of_timm(policy):
+    """Yield a step of a policy in timm and the same one in kcv."""
+    from timm.data import auto_augment
+
+    theirs = auto_augment.auto_augment_policy(policy)
+    for their_steps, steps in zip(theirs, timm_pairs.POLICIES[policy], strict=True):
+        yield from zip(their_steps, steps, strict=True)
+
+
+@pytest.mark.parametrize("policy", timm_pairs.POLICIES)
+def test_steps_of_autoaugment_are_those_of_timm(torchvision, policy):
+    for theirs, (name, rate, level) in _pairs_of_timm(policy):
+        short = _short(theirs.name).replace("original", "")
+        assert {"gaussianblurrand": "blur"}.get(short, short) == name.replace("_", "")
+        # Operations without strength have none in kcv's table.
+        assert (theirs.prob, theirs.magnitude if theirs.level_fn else 0) == (rate, level)
+
+
+@pytest.mark.parametrize("policy", ["original", "originalr", "v0", "v0r"])
+def test_values_and_pixels_of_autoaugment_are_those_of_timm(torchvision, policy):
+    from timm.data import auto_augment
+
+    different = {(one.name, row[0]): one for one, row in _pairs_of_timm(policy) if one.level_fn}
+    for (their_name, name), theirs in different.items():
+        for level in (0, 3, 5, 9, 10):
+            arguments = theirs.level_fn(level, theirs.hparams)
+            rng = draws.generator(0, 0, level)
+            used, value = timm_pairs.value_of(policy, name, level, (WIDTH, HEIGHT), rng)
+            expected = float(arguments[0])
+            if name.startswith("translate"):
+                expected *= WIDTH if name.endswith("x") else HEIGHT
+            if name in ("color", "contrast", "brightness", "sharpness"):
+                expected -= 1
+            assert used == name
+            assert abs(value) == pytest.approx(abs(expected), abs=1e-6), (name, level)
+            _compare_with_timm(auto_augment, their_name, name, arguments, expected)
+
+
+@pytest.mark.parametrize("level", [0, 4, 10])
+def test_grey_and_blur_of_three_augment_are_those_of_timm(torchvision, level):
+    _, (grey, _), (blur, _) = _pairs_of_timm("3a")
+    rng = draws.generator(0, 0, 0)
+    name, value = timm_pairs.value_of("3a", "desaturate", level, SIZE, rng)
+    expected = grey.aug_fn(PICTURE, *grey.level_fn(level, {}))
+    assert_equal(operations.apply(CHINA, name, value), expected, *_rounding(name))
+    (factor,) = blur.level_fn(level, {})
+    random.seed(level)
+    expected = blur.aug_fn(PICTURE, factor)
+    random.seed(level)
+    deviation = random.uniform(0.1, 2 * factor)
+    assert_equal(operations.apply(CHINA, "blur", deviation), expected)
+    drawn = [timm_pairs.value_of("3a", "blur", level, SIZE, rng)[1] for _ in range(2000)]
+    ends = sorted((0.1, 2 * factor))
+    assert ends[0] <= min(drawn) < ends[0] + 0.01 < ends[1]
+    assert ends[1] - 0.01 < max(drawn) <= ends[1]
 
 
 def test_ten_views_are_those_of_torchvision(transforms):

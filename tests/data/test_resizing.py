@@ -25,6 +25,29 @@ def test_the_centre_crop_is_that_of_torchvision(height, width, top, left):
         np.testing.assert_array_equal(resize_image(image, 224), expected)
 
 
+def test_a_centre_half_a_pixel_off_may_be_taken_at_the_lower_one():
+    image = np.random.default_rng(0).integers(0, 256, (419, 256, 3), np.uint8)
+    lower = resize_image(image, 256, "crop_floor", crop_pct=1.0)
+    np.testing.assert_array_equal(lower, image[81 : 81 + 256])
+
+
+@pytest.mark.parametrize(("mode", "top"), [("squash_crop", 2), ("squash_crop_floor", 1)])
+def test_squashed_images_may_be_cropped(mode, top):
+    image = np.random.default_rng(0).integers(0, 256, (90, 60, 3), np.uint8)
+    whole = np.array(Image.fromarray(image).resize((35, 35), Image.Resampling.BICUBIC))
+    found = resize_image(image, 32, mode, 32 / 35, "bicubic")
+    np.testing.assert_array_equal(found, whole[top : top + 32, top : top + 32])
+
+
+def test_the_centre_may_be_cut_out_before_it_is_resized():
+    image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    for size, part in (((32, 32), image[8:53, 22:67]), ((20, 40), image[13:46, 11:78])):
+        expected = Image.fromarray(part).resize(size[::-1], Image.Resampling.BICUBIC)
+        found = resize_image(image, size, "crop_first", 0.75, "bicubic")
+        np.testing.assert_array_equal(found, np.asarray(expected))
+    assert resize_image(image[:1, :1], 4, "crop_first").shape == (4, 4, 3)
+
+
 def test_resizing_averages_instead_of_picking_pixels():
     board = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)[..., None]
     small = resize_image(board, (16, 8), mode="squash")
@@ -54,7 +77,7 @@ def test_an_image_of_the_right_size_is_not_changed():
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"mode": "fit"}, "needs mode='crop' or mode='squash'. Received: mode='fit'"),
+        ({"mode": "fit"}, "needs mode in crop, .*, squash_crop_floor. Received: mode='fit'"),
         ({"crop_pct": 1.2}, "needs 0 < crop_pct <= 1. Received: crop_pct=1.2"),
         ({"interpolation": "cubic"}, "bicubic, lanczos. Received: interpolation='cubic'"),
     ],

@@ -190,7 +190,7 @@ def test_resizing_for_evaluation_is_chosen(flowers):
     ("resize", "text"),
     [
         ({"size": 3}, "resize to hold mode, crop_pct, interpolation. Received: {'size': 3}"),
-        ({"mode": "pad"}, "needs mode='crop' or mode='squash'. Received: mode='pad'"),
+        ({"mode": "pad"}, "squash, squash_crop, squash_crop_floor. Received: mode='pad'"),
     ],
 )
 def test_wrong_resizing_is_refused(resize, text):

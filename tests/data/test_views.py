@@ -1,11 +1,13 @@
 """Views of test images."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from kcv.data import Batches, resize_image
-from kcv.data.sources import FileSource
+from kcv.data.sources import ArraySource, FileSource
 from kcv.data.views import batches_of, predict, views
 from kcv.inference import softmax
 
@@ -44,9 +46,44 @@ def test_ten_views_are_corners_centre_and_mirror_images():
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(
-        ValueError, match="kind in one, flip, three, six, ten. Received: kind='five'"
+        ValueError, match="views needs to be one of one, flip, three, six, ten. Received: 'five'"
     ):
         views(IMAGE, (8, 8), "five")
+
+
+def test_the_centre_lies_where_evaluation_takes_it():
+    image = IMAGE[:57, :80]
+    for mode, top, left in (("crop", 4, 10), ("crop_floor", 3, 10)):
+        made = views(image, (50, 60), "ten", 50 / 57, mode=mode)
+        np.testing.assert_array_equal(made[4], image[top : top + 50, left : left + 60])
+
+
+@pytest.mark.parametrize("mode", ["squash", "squash_crop"])
+def test_of_a_squashed_image_there_is_the_mirror_image_only(mode):
+    expected = resize_image(IMAGE, 32, mode)
+    for kind, count in (("one", 1), ("flip", 2), ("three", 1), ("six", 2), ("ten", 2)):
+        made = views(IMAGE, (32, 32), kind, mode=mode)
+        assert len(made) == count
+        np.testing.assert_array_equal(made, np.stack([expected, expected[:, ::-1]])[:count])
+
+
+def test_a_long_strip_does_not_fill_the_memory():
+    strip = np.zeros((3, 200_000, 3), np.uint8)
+    tracemalloc.start()
+    for kind in ("three", "ten"):
+        assert views(strip, (64, 64), kind).shape[1:] == (64, 64, 3)
+    # Resized whole, it would have 64 rows, 4 million columns and 3 channels.
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+
+
+def test_views_of_a_part_are_resized_as_its_evaluation():
+    source = ArraySource(IMAGE[None], np.zeros(1), 3, "photo", "test")
+    how = {"mode": "crop_floor", "crop_pct": 0.75, "interpolation": "bicubic"}
+    test = Batches(source, "test", image_size=(32, 32), batch_size=1, **how)
+    ((made, _),) = batches_of(test, "ten")
+    np.testing.assert_array_equal(made[0], views(IMAGE, (32, 32), "ten", **how))
+    assert (made[0] != views(IMAGE, (32, 32), "ten", crop_pct=0.75)).any()
 
 
 class Brightness:

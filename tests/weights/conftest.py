@@ -1,9 +1,13 @@
-"""A server on this machine that serves files as the sites and the hub do, and fails when asked."""
+"""A server on this machine that serves files as the sites and the hub do, and fails when asked;
+the libraries that others load weights with."""
 
 import hashlib
 import http.server
+import importlib
+import importlib.util
 import logging
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -91,3 +95,17 @@ def told(caplog):
     """Give the log of kcv as text."""
     caplog.set_level(logging.INFO, logger="kcv")
     return caplog
+
+
+@pytest.fixture
+def reference(monkeypatch):
+    """Give a function that imports a library, torchvision made importable beside a CPU's torch."""
+
+    def load(name):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+        monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
+        importlib.import_module("parity_references").prepare()
+        return importlib.import_module(name)
+
+    return load

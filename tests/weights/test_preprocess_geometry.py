@@ -1,8 +1,6 @@
 """Images through the reference libraries' evaluation transforms, and through kcv's."""
 
-import importlib.util
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from PIL import Image
 
 from kcv.data.reading import read_image
 from kcv.data.resizing import resize_image
+from kcv.weights.preprocessing import from_timm
 
 pytestmark = pytest.mark.slow
 
@@ -29,20 +28,6 @@ def jpeg(shape):
     file = io.BytesIO()
     Image.fromarray(image.clip(0, 255).astype("uint8")).save(file, "JPEG", quality=90)
     return file.getvalue()
-
-
-@pytest.fixture
-def reference(monkeypatch):
-    """Give a function that imports a library, torchvision made importable beside a CPU's torch."""
-
-    def load(name):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed")
-        monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
-        importlib.import_module("parity_references").prepare()
-        return importlib.import_module(name)
-
-    return load
 
 
 def distance(content, transform, size, **resize):
@@ -71,15 +56,15 @@ def test_centre_crops_equal_timms(reference, shape, interpolation, crop_pct, siz
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_squashed_images_equal_timms(reference, shape, interpolation):
+@pytest.mark.parametrize(("size", "crop_pct"), [(384, 1.0), (224, 0.9), (256, 0.95), (225, 0.951)])
+def test_squashed_images_equal_timms(reference, shape, interpolation, size, crop_pct):
     reference("timm")
     from timm.data.transforms_factory import transforms_imagenet_eval
 
-    steps = transforms_imagenet_eval(
-        384, crop_pct=1.0, crop_mode="squash", interpolation=interpolation
-    ).transforms[:2]
-    how = {"mode": "squash", "interpolation": interpolation}
-    assert distance(jpeg(shape), lambda x: steps[1](steps[0](x)), 384, **how) <= 1
+    about = {"crop_pct": crop_pct, "crop_mode": "squash", "interpolation": interpolation}
+    steps = transforms_imagenet_eval(size, **about).transforms[:2]
+    how = from_timm(about).resize
+    assert distance(jpeg(shape), lambda x: steps[1](steps[0](x)), size, **how) <= 1
 
 
 @pytest.mark.parametrize("shape", SHAPES)

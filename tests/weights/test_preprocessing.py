@@ -27,7 +27,7 @@ TIMM = {
 def test_timms_configuration_is_read():
     found = from_timm(TIMM)
     names = ("one", "n2", "three")
-    assert found == Preprocessing(HALF, HALF, (288, 224), "bicubic", 0.95, "squash", names)
+    assert found == Preprocessing(HALF, HALF, (288, 224), "bicubic", 0.95, "squash_crop", names)
 
 
 def test_timms_old_flat_configuration_is_read():
@@ -57,7 +57,7 @@ def test_a_processor_that_squashes_is_read():
 
 
 @pytest.mark.parametrize(
-    ("edge", "geometry"), [(224, (224, 0.875, "crop")), (384, (384, 1.0, "squash"))]
+    ("edge", "geometry"), [(224, (224, 0.875, "crop_floor")), (384, (384, 1.0, "squash"))]
 )
 def test_convnexts_processor_squashes_large_images(edge, geometry):
     processor = {"size": {"shortest_edge": edge}, "crop_pct": 0.875, "resample": 3}
@@ -72,7 +72,12 @@ def test_a_processor_that_resizes_and_crops_is_read():
         "crop_size": {"height": 224, "width": 224},
     }
     found = from_hf({}, processor)
-    assert (found.image_size, found.crop_pct, found.mode) == (224, 0.875, "crop")
+    assert (found.image_size, found.crop_pct, found.mode) == (224, 0.875, "crop_floor")
+
+
+def test_a_processor_that_squashes_and_crops_is_read():
+    found = from_hf({}, {"size": 256, "do_center_crop": True, "crop_size": 224})
+    assert (found.image_size, found.crop_pct, found.mode) == (224, 0.875, "squash_crop_floor")
 
 
 def test_efficientnets_processor_divides_twice():
@@ -112,7 +117,7 @@ def test_it_goes_through_json():
     ("changes", "said"),
     [
         ({"interpolation": "cubic"}, "interpolation to be one of nearest, .*='cubic'"),
-        ({"mode": "border"}, 'mode="crop" or mode="squash". Received: mode=\'border\''),
+        ({"mode": "border"}, "mode to be one of crop, .*floor. Received: mode='border'"),
         ({"crop_pct": 1.2}, "0 < crop_pct <= 1. Received: crop_pct=1.2"),
         ({"std": (0.5, 0.0, 0.5)}, "as many standard deviations above 0 as means"),
     ],
