@@ -1,4 +1,4 @@
-"""Resizing of single images as torchvision, timm, transformers and mmpretrain do it, with Pillow."""
+"""Resizing of single images with Pillow, as torchvision, timm and the others do it."""
 
 import math
 
