@@ -19,6 +19,11 @@ from kcv.weights.names import families
 Tensors = dict[str, np.ndarray]
 
 
+def _planes(images: torch.Tensor) -> torch.Tensor:
+    """Return images channel by channel, in memory too: mmpretrain's AlexNet flattens by `view`."""
+    return images.permute(0, 3, 1, 2).contiguous()
+
+
 class Torch:
     """A reference that is a torch module, dropout and stochastic depth off, momentum 0.1."""
 
@@ -39,7 +44,7 @@ class Torch:
         return self.module.state_dict()
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        scores = self.module(images.permute(0, 3, 1, 2))
+        scores = self.module(_planes(images))
         scores = getattr(scores, "logits", scores)
         return scores[0] if isinstance(scores, tuple) else scores
 
@@ -88,7 +93,7 @@ class Torch:
         norms = [m for m in self.module.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         for norm in norms:
             norm.momentum = 1.0
-        self.module.train()(images.permute(0, 3, 1, 2))
+        self.module.train()(_planes(images))
         self.module.eval()
         for norm in norms:
             norm.momentum = 0.1
@@ -200,7 +205,13 @@ class Keras:
             raise RuntimeError(f"Keras does not load these of the file: {wrong}")
 
     def randomise(self, images: torch.Tensor) -> None:
-        """Give every weight random values, as `Torch.randomise` does."""
+        """Give every weight random values, as `Torch.randomise` does.
+
+        Where maps are multiplied by what they excite, variances lie above those of the batch: maps
+        that grow from block to block multiplied rounding errors by 1e5, and float32 said nothing.
+        """
+        gated = any(isinstance(m, keras.layers.Multiply) for m in self.module.layers)
+        least = 1.0 if gated else 0.5
         rng = np.random.default_rng(0)
         for weight in self.module.weights:
             value, name = rng.standard_normal(weight.shape), weight.name
@@ -220,7 +231,7 @@ class Keras:
             variance = layer.moving_variance.numpy()
             r = rng.standard_normal(variance.shape)
             layer.moving_mean.assign(layer.moving_mean.numpy() + 0.1 * r * variance**0.5)
-            layer.moving_variance.assign(variance * (0.5 + rng.random(r.shape)))
+            layer.moving_variance.assign(variance * (least + rng.random(r.shape)))
 
     def spread(self, images: torch.Tensor) -> None:
         """Scale the last layer so that the logits have a standard deviation of 2."""
