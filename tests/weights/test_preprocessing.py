@@ -85,6 +85,13 @@ def test_efficientnets_processor_divides_twice():
     assert found.std == (0.25, 0.25, 0.25)
 
 
+def test_a_processor_without_statistics_has_the_half_of_its_class():
+    """transformers' processors take 0.5 where their file names nothing; no file, ImageNet's."""
+    found = from_hf({}, {"size": {"height": 224, "width": 224}})
+    assert (found.mean, found.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert from_hf({}, None).mean == (0.485, 0.456, 0.406)
+
+
 def test_without_a_processor_the_size_is_the_networks():
     assert from_hf({"image_size": 192}, None).image_size == 192
 
