@@ -53,6 +53,16 @@ def test_a_step_reads_nothing_from_the_device(pair):
     assert not +counts.host_reads(pair.ours)
 
 
+def test_predict_reads_a_batch_once_and_at_the_end(pair):
+    assert counts.host_reads(pair.answers).total() <= 1  # Keras reads each batch when it is done
+
+
+def test_predict_dispatches_hardly_more_operations_than_by_hand(pair):
+    ours, theirs = counts.operations(pair.answers), counts.operations(pair.their_answers)
+    more = {k: v - theirs[k] for k, v in ours.items() if v > theirs[k]}
+    assert ours.total() <= theirs.total() + 10, more  # feeding and reading a batch
+
+
 def test_a_step_keeps_hardly_more_bytes_than_by_hand(pair):
     ours = counts.saved_bytes(pair.our_step, [w.value for w in pair.model.weights])
     kept = [*pair.network.parameters(), *pair.network.buffers()]

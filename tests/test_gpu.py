@@ -17,6 +17,7 @@ if not kernels.TORCH:
 import torch
 
 from kcv.engine import plan as plans
+from kcv.engine.feeding import Feed
 
 pytestmark = [
     pytest.mark.gpu,
@@ -138,6 +139,20 @@ def test_batches_of_arrays_are_those_of_keras():
         history = fit(net, X, Y, batch_size=6, epochs=2, validation_split=0.2, verbose=0).history
         losses_of.append(history["loss"] + history["val_loss"])
     np.testing.assert_allclose(*losses_of, rtol=1e-5)
+
+
+def test_batches_copied_aside_are_whole_and_few_at_a_time():
+    images = np.arange(64 * 2**18, dtype="int32").reshape(64, 2**18)  # a megabyte each
+    torch.cuda.reset_peak_memory_stats()
+    before, sums = torch.cuda.memory_allocated(), []
+    loader = Feed((images,), torch.device("cuda"), batch_size=4).get_torch_dataloader()
+    for batch in loader:
+        torch.cuda._sleep(10**7)  # some milliseconds, in which more could be copied
+        sums.append(batch.sum())
+        del batch
+    totals = [int(s) for s in sums]
+    assert totals == [int(part.sum()) for part in images.reshape(16, -1).astype("int64")]
+    assert torch.cuda.max_memory_allocated() - before <= 6 * 4 * 2**20
 
 
 def test_fused_steps_are_those_of_keras_walk():

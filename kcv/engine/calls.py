@@ -5,6 +5,7 @@ A map has two forms: `last`, as Keras sees it, `(B, H, W, C)`, and `first`, as t
 of form costs little, but twice a layer, there and back, in both directions of a training step.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,28 +38,27 @@ class Call(NamedTuple):
     readers: tuple[Reader, ...] = ()
 
 
-# Elementwise functions: they do not care where the channels are.
-ELEMENTWISE = tuple(
-    getattr(keras.activations, name)
-    for name in (
-        "relu",
-        "relu6",
-        "gelu",
-        "silu",
-        "sigmoid",
-        "tanh",
-        "elu",
-        "leaky_relu",
-        "hard_sigmoid",
-        "hard_silu",
-        "linear",
-    )
-)
+# Elementwise functions: they do not care where the channels are. What torch has under one name and
+# Keras under another is called directly: Keras looks first what it was given.
+ELEMENTWISE = {
+    keras.activations.relu: F.relu,
+    keras.activations.relu6: F.relu6,
+    keras.activations.gelu: F.gelu,
+    keras.activations.silu: F.silu,
+    keras.activations.sigmoid: keras.activations.sigmoid,  # leaves its scores behind for the loss
+    keras.activations.tanh: torch.tanh,
+    keras.activations.elu: F.elu,
+    keras.activations.leaky_relu: keras.activations.leaky_relu,  # another slope than torch's
+    keras.activations.hard_sigmoid: F.hardsigmoid,
+    keras.activations.hard_silu: F.hardswish,
+    keras.activations.linear: keras.activations.linear,
+}
 
 
-def make(node) -> Call | None:
+def make(node, predicts: bool) -> Call | None:
     """Return the call of a node whose tensors need no cast, None if it has no short form."""
     kind = MAKERS.get(type(node.op))
+    kind = PREDICTING.get(type(node.op), kind) if predicts else kind
     return kind(node.op, node.tensors) if kind is not None and not node.kwargs else None
 
 
@@ -75,6 +75,7 @@ def _activated(layer, run, form: str, readers) -> Call | None:
         return Call(run, form, pure=True, readers=readers)
     if form == "first" and act not in ELEMENTWISE:
         return None
+    act = ELEMENTWISE.get(act, act)
     return Call(lambda tensors, training: act(run(tensors, training)), form, readers=readers)
 
 
@@ -143,12 +144,22 @@ def _pool(layer, tensors) -> Call | None:
     return Call(run, "first")
 
 
-def _linear(layer, tensors) -> Call | None:
+def _product(layer, turned: bool) -> tuple[Callable, tuple[Reader, ...]]:
+    """Return the product of a `Linear` as a function of a tensor, and what gives it its weights.
+
+    Turned, the kernel has torch's order, and the product is one operation outside training; in
+    training torch would turn it back again.
+    """
+    kernel, bias = _read(layer, layer._kernel, (1, 0) if turned else None), _read(layer, layer.bias)
+    multiply = F.linear if turned else kernels.linear
+    return (lambda x: multiply(x, kernel(), bias())), (kernel, bias)
+
+
+def _linear(layer, tensors, turned: bool = False) -> Call | None:
     if layer.lora_enabled:
         return None
-    kernel, bias = _read(layer, layer._kernel), _read(layer, layer.bias)
-    run = lambda tensors, training: kernels.linear(tensors[0], kernel(), bias())  # noqa: E731
-    return _activated(layer, run, "last", (kernel, bias))
+    product, readers = _product(layer, turned)
+    return _activated(layer, lambda t, training: product(t[0]), "last", readers)
 
 
 def _layer_norm(layer, tensors) -> Call | None:
@@ -164,17 +175,12 @@ def _layer_norm(layer, tensors) -> Call | None:
     return Call(run, "last", readers=(gamma, beta))
 
 
-def _attention(layer, tensors) -> Call | None:
+def _attention(layer, tensors, turned: bool = False) -> Call | None:
     if layer.qkv.lora_enabled or layer.proj.lora_enabled:
         return None
-    readers = tuple(_read(x, w) for x in (layer.qkv, layer.proj) for w in (x._kernel, x.bias))
-
-    def product(kernel, bias):
-        return lambda x: kernels.linear(x, kernel(), bias())
-
-    qkv, proj = product(*readers[:2]), product(*readers[2:])
+    (qkv, readers), (proj, others) = (_product(x, turned) for x in (layer.qkv, layer.proj))
     run = lambda t, training: layer.attend(t[0], qkv, proj, training)  # noqa: E731
-    return Call(run, "last", readers=readers)
+    return Call(run, "last", readers=(*readers, *others))
 
 
 def _layer_scale(layer, tensors) -> Call | None:
@@ -194,10 +200,8 @@ def _relu(layer, tensors) -> Call | None:
 
 
 def _activation(layer, tensors) -> Call | None:
-    act = layer.activation
-    if act not in ELEMENTWISE:
-        return None
-    return Call(lambda t, training: act(t[0]), "any")
+    act = ELEMENTWISE.get(layer.activation)
+    return None if act is None else Call(lambda t, training: act(t[0]), "any")
 
 
 def _drop(layer, tensors) -> Call | None:
@@ -251,4 +255,11 @@ MAKERS = {
     keras.layers.Multiply: _multiply,
     keras.layers.Concatenate: _concatenate,
     Chain: lambda chain, tensors: Call(Folded(chain, tensors), "first", pure=True),
+}
+
+# The calls of plans that only predict, where they are others.
+PREDICTING = {
+    own.Linear: functools.partial(_linear, turned=True),
+    own.Attention: functools.partial(_attention, turned=True),
+    own.WindowAttention: functools.partial(_attention, turned=True),
 }

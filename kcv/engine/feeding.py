@@ -2,9 +2,10 @@
 
 Keras copies every batch of an array three times, the last time to the device while the host waits:
 a GPU then has nothing to do until the next step has been written. Here rows go into page-locked
-memory, one batch ahead and beside the training, and from there to the device on their own.
+memory and from there to the device, one batch ahead and beside the work on the one before.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,11 +19,15 @@ from keras.src.trainers.data_adapters.array_data_adapter import (
     ArrayDataAdapter,
     can_convert_arrays,
 )
-from keras.src.trainers.data_adapters.array_slicing import train_validation_split
+from keras.src.trainers.data_adapters.array_slicing import (
+    convert_to_sliceable,
+    train_validation_split,
+)
 
 NAMES = ("x", "y", "sample_weight")
 TYPES = ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
 END = object()
+LEAD = 3  # batches that may be copied before the device has finished the first of them
 
 
 class Feed(ArrayDataAdapter):
@@ -39,13 +44,38 @@ class Feed(ArrayDataAdapter):
         self.device = device
 
     def get_torch_dataloader(self):
-        plain = super().get_torch_dataloader()
-        sampler = plain.batch_sampler
-        rows = Rows(plain.dataset.array, self.device.type == "cuda", not self._shuffle)
+        # Keras's own loader has a new type at every call, of which torch takes milliseconds to find
+        # out what it is; the order is drawn as there
+        cuda = self.device.type == "cuda"
+        arrays = convert_to_sliceable(self._inputs, target_backend="torch")
         loader = torch.utils.data.DataLoader(
-            rows, batch_sampler=sampler, collate_fn=plain.collate_fn
+            Rows(arrays, cuda, not self._shuffle),
+            batch_sampler=self._batches(),
+            collate_fn=lambda batch: batch,
         )
-        return Ahead(loader, self.device) if self.device.type == "cuda" else loader
+        return Ahead(loader, self.device) if cuda else loader
+
+    def _batches(self) -> torch.utils.data.Sampler:
+        """Return what gives the numbers of the rows of each batch."""
+        rows, kinds = range(self._num_samples), torch.utils.data
+        if self._shuffle == "batch":
+            return Shuffled(kinds.BatchSampler(rows, self._batch_size, False))
+        order = kinds.RandomSampler(rows) if self._shuffle else kinds.SequentialSampler(rows)
+        return kinds.BatchSampler(order, self._batch_size, False)
+
+
+class Shuffled(torch.utils.data.Sampler):
+    """Batches of a sampler, each in an order of its own."""
+
+    def __init__(self, batches: torch.utils.data.BatchSampler):
+        self.batches = batches
+
+    def __iter__(self):
+        for batch in self.batches:
+            yield [batch[i] for i in torch.randperm(len(batch))]
+
+    def __len__(self):
+        return len(self.batches)
 
 
 class Rows(torch.utils.data.Dataset):
@@ -100,7 +130,12 @@ def _taken(array, where: slice | list[int]) -> torch.Tensor:
 
 
 class Ahead:
-    """Batches of a loader on a device, of which the next one is made while one is worked on."""
+    """Batches of a loader on a GPU, copied there beside the work on the batches before.
+
+    A thread copies on a stream of its own, so that neither host nor device waits for it. It stays
+    at most `LEAD` batches ahead of what the device has finished: without a bound a host that never
+    waits would fill the memory with batches.
+    """
 
     def __init__(self, loader: Iterable, device: torch.device):
         self.loader, self.device = loader, device
@@ -110,15 +145,42 @@ class Ahead:
         return self._batches(iter(self.loader))
 
     def _batches(self, batches: Iterator[Any]) -> Iterator[Any]:
-        batch = next(batches, END)
+        finished: deque[torch.cuda.Event] = deque()
+        aside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         with ThreadPoolExecutor(1) as thread:
-            while batch is not END:
-                following = thread.submit(next, batches, END)
-                yield tree.map_structure(self._moved, batch, none_is_leaf=False)
-                batch = following.result()
+            following = thread.submit(self._copied, batches, None, aside)
+            while (copy := following.result()) is not None:
+                wait = finished.popleft() if len(finished) == LEAD else None
+                following = thread.submit(self._copied, batches, wait, aside)
+                yield _taken_over(*copy)
+                if aside is not None:
+                    finished.append(torch.cuda.current_stream(self.device).record_event())
+
+    def _copied(self, batches, wait: torch.cuda.Event | None, aside: torch.cuda.Stream | None):
+        """Return (the next batch on the device, when it is there), None behind the last one."""
+        if wait is not None:
+            wait.synchronize()
+        batch = next(batches, END)
+        if batch is END:
+            return None
+        with torch.cuda.stream(aside):
+            moved = tree.map_structure(self._moved, batch, none_is_leaf=False)
+            return moved, None if aside is None else aside.record_event()
 
     def _moved(self, tensor):
         return tensor.to(self.device, non_blocking=True)
+
+
+def _taken_over(batch, there: torch.cuda.Event | None):
+    """Let the current stream wait for a batch, and its memory last until that has used it."""
+    if there is None:
+        return batch
+    current = torch.cuda.current_stream()
+    current.wait_event(there)
+    for tensor in tree.flatten(batch):
+        if tensor is not None:
+            tensor.record_stream(current)
+    return batch
 
 
 def feed_fit(given: dict, device: torch.device) -> dict:

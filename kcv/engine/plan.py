@@ -39,7 +39,7 @@ class Plan:
         ops = [node.op for node in nodes]
         whole = [layer for op in ops if isinstance(op, keras.Layer) for layer in parts(op)]
         self.layers = [(layer, layer.dtype_policy) for layer in whole]
-        writer = Writer(count, _readers(nodes, outputs))
+        writer = Writer(count, _readers(nodes, outputs), predicts)
         for node in nodes:
             writer.add(node)
         self.folded, self.weights = writer.folded, writer.weights
@@ -78,7 +78,7 @@ class Plan:
 
 
 class Predictor:
-    """A plan that predicts, with folded numbers and cast weights that are made once and kept.
+    """A plan that predicts, with folded numbers and turned or cast weights that are kept.
 
     A weight has changed where torch has counted a change, or where it lies elsewhere: writing
     through `.data` into the same memory is not seen, by this as by torch's own gradients.
@@ -86,9 +86,9 @@ class Predictor:
 
     def __init__(self, model):
         self.plan = Plan(model, predicts=True)
-        self.cast = [reader for reader in self.plan.weights if reader.dtype is not None]
+        self.kept = [r for r in self.plan.weights if r.dtype is not None or r.order is not None]
         self.sources = [v for call in self.plan.folded for v in call.variables()]
-        self.sources += [reader.variable for reader in self.cast]
+        self.sources += [reader.variable for reader in self.kept]
         self.stamp: list[tuple[int, int]] = []
 
     def __call__(self, x, training: bool = False):
@@ -100,10 +100,10 @@ class Predictor:
         return self.plan(x, False)
 
     def _renew(self) -> None:
-        """Let numbers be made anew, and cast anew the weights that are used in another type."""
+        """Let numbers be made anew, and weights turned and cast anew."""
         for call in self.plan.folded:
             call.packed = None
-        for reader in self.cast:
+        for reader in self.kept:
             reader.leaf = None
             reader.leaf = reader().detach()
 

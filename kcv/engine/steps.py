@@ -52,12 +52,19 @@ def as_list(callbacks) -> list:
 
 def reads_every_step(callbacks) -> bool:
     """Return whether a callback may look at the metrics of each single step."""
+    return _hooks(callbacks, "on_train_batch_end", "on_batch_end")
+
+
+def reads_every_answer(callbacks) -> bool:
+    """Return whether a callback may look at what is predicted for each single batch."""
+    return _hooks(callbacks, "on_predict_batch_end")
+
+
+def _hooks(callbacks, *names: str) -> bool:
+    """Return whether a callback that is not known to be patient has one of these hooks."""
     for callback in as_list(getattr(callbacks, "callbacks", callbacks)):
         kind, plain = type(callback), keras.callbacks.Callback
-        hooked = (
-            kind.on_train_batch_end is not plain.on_train_batch_end
-            or kind.on_batch_end is not plain.on_batch_end
-        )
+        hooked = any(getattr(kind, name) is not getattr(plain, name) for name in names)
         if hooked and kind not in PATIENT and not kind.__module__.startswith("kcv."):
             return True
     return False
@@ -220,8 +227,18 @@ class Steps(Base):
     def predict(self, *args, **kwargs):
         given = _arguments(keras.Model.predict, self, args, kwargs)
         given = self._fed(feeding.feed_test, given)
+        boxed = not (reads_every_answer(given.get("callbacks")) or self._predicts_slowly())
         given["callbacks"] = in_order(given.get("callbacks"))
-        return super().predict(**given)
+        self.__dict__["_boxed"] = boxed
+        try:
+            outputs = super().predict(**given)
+        finally:
+            self.__dict__["_boxed"] = False
+        return outputs[0] if boxed else outputs
+
+    def _predicts_slowly(self) -> bool:
+        """Return whether batches are predicted Keras's own way."""
+        return self.session.plan is None or self.run_eagerly
 
     def _renew(self, function) -> None:
         """Forget what the steps remember where there is no function: after `compile`, above all."""
@@ -243,13 +260,15 @@ class Steps(Base):
 
     def make_predict_function(self, force=False):
         self._renew(self.predict_function)
-        if self.session.plan is None or self.run_eagerly:
+        if self._predicts_slowly():
             return super().make_predict_function(force)
         if self.predict_function is None or force:
 
             def one_step_on_data(data):
                 with torch.inference_mode():
-                    return self.predict_step(data[0])
+                    scores = self.predict_step(data[0])
+                # Keras hands a tensor to its callbacks as an array, for which the host has to wait
+                return [scores] if self.__dict__.get("_boxed") else scores
 
             self.predict_function = one_step_on_data
         return self.predict_function

@@ -39,8 +39,8 @@ class Writer:
         weights: what gives the calls their weights.
     """
 
-    def __init__(self, count: int, readers: list[int]):
-        self.count, self.readers = count, readers
+    def __init__(self, count: int, readers: list[int], predicts: bool):
+        self.count, self.readers, self.predicts = count, readers, predicts
         self.actions: list[Action] = []
         self.form = {0: "last"}
         self.other: dict[int, int] = {}
@@ -50,7 +50,7 @@ class Writer:
 
     def add(self, node: Node) -> None:
         """Write the call of one node."""
-        call = None if casts(node) else calls.make(node)
+        call = None if casts(node) else calls.make(node, self.predicts)
         if call is None:
             self._add_general(node)
         else:

@@ -13,8 +13,6 @@ from kcv.kernels.attention import (
     join_heads,
     layer_norm,
     linear,
-    rows,
-    unbind,
     unpack_heads,
 )
 from kcv.kernels.backend import TORCH
@@ -31,6 +29,7 @@ from kcv.kernels.objective import (
 from kcv.kernels.padding import pads
 from kcv.kernels.pooling import avg_pool2d, max_pool2d
 from kcv.kernels.randomness import drop_path, random_state, seed_backend, set_random_state
+from kcv.kernels.views import cast_like, pad_end, prepend, reshape, roll, rows, transpose, unbind
 
 __all__ = [
     "TORCH",
@@ -38,6 +37,7 @@ __all__ = [
     "attention_weights",
     "avg_pool2d",
     "batch_norm",
+    "cast_like",
     "conv2d",
     "corrupts",
     "binary_cross_entropy",
@@ -55,12 +55,17 @@ __all__ = [
     "max_pool2d",
     "mean_cross_entropy",
     "packed",
+    "pad_end",
     "pads",
+    "prepend",
     "random_state",
+    "reshape",
+    "roll",
     "rows",
     "seed_backend",
     "set_random_state",
     "set_threads",
+    "transpose",
     "unbind",
     "unpack_heads",
     "updates",

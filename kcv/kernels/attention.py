@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kcv.kernels.backend import TORCH
+from kcv.kernels.views import reshape, transpose, unbind
 
 if TORCH:
     import torch
@@ -27,26 +28,13 @@ def unpack_heads(packed, num_heads: int):
     """Cut `(B, N, 3 C)` into query, key and value, each `(B, heads, N, C / heads)`."""
     length, width = packed.shape[1], packed.shape[2] // 3
     shape = (-1, length, 3, num_heads, width // num_heads)
-    return unbind(ops.transpose(ops.reshape(packed, shape), (2, 0, 3, 1, 4)))
+    return unbind(transpose(reshape(packed, shape), (2, 0, 3, 1, 4)))
 
 
 def join_heads(x):
     """Undo the cut of one of them: `(B, heads, N, D) -> (B, N, heads D)`."""
     shape = (-1, x.shape[2], x.shape[1] * x.shape[3])
-    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), shape)
-
-
-def unbind(x):
-    """Return the parts of a tensor along its first axis.
-
-    One call on torch: the backward pass of single indices fills a tensor of zeros for each of them.
-    """
-    return torch.unbind(x) if TORCH else tuple(x[i] for i in range(x.shape[0]))
-
-
-def rows(table, index):
-    """Return the rows `(N, C)` of a table `(M, C)` that an index `(N,)` names."""
-    return F.embedding(index, table) if TORCH else ops.take(table, index, axis=0)
+    return reshape(transpose(x, (0, 2, 1, 3)), shape)
 
 
 def layer_norm(x, gamma, beta, epsilon: float):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kcv import kernels
 from kcv.layers.conv import Conv2D
 from kcv.layers.init import SMALL_NORMAL, fresh
 
@@ -35,9 +36,7 @@ class ClassToken(keras.layers.Layer):
         self.token = self.add_weight(shape=shape, initializer=fresh(SMALL_NORMAL), name="token")
 
     def call(self, inputs):
-        size = (ops.shape(inputs)[0], self.count, inputs.shape[-1])
-        token = ops.broadcast_to(ops.cast(self.token, inputs.dtype), size)
-        return ops.concatenate([token, inputs], axis=1)
+        return kernels.prepend(kernels.cast_like(self.token.value, inputs), inputs)
 
     def compute_output_shape(self, input_shape):
         length = None if input_shape[1] is None else input_shape[1] + self.count
@@ -76,13 +75,13 @@ class PositionEmbedding(keras.layers.Layer):
     def table_of(self, source: "PositionEmbedding"):
         """Return the table of a layer, resized to this one's grid if it has another."""
         if source.grid == self.grid:
-            return source.position
+            return source.position.value
         prefix = source.position.shape[1] - source.grid[0] * source.grid[1]
         return resize_positions(source.position, source.grid, self.grid, prefix)
 
     def call(self, inputs):
         table = self.table_of(self.source or self)
-        return inputs + ops.cast(table, inputs.dtype)
+        return inputs + kernels.cast_like(table, inputs)
 
     def compute_output_shape(self, input_shape):
         return input_shape

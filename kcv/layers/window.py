@@ -137,7 +137,7 @@ class WindowAttention(keras.layers.Layer):
     def attend(self, inputs, qkv, proj, training, return_attention=False):
         """Do what `call` does, with its two products given as functions of a tensor."""
         q, k, v = self._split(qkv(self._enter(inputs)))
-        bias = self._bias(inputs.dtype)
+        bias = self._bias(inputs)
         seed = getattr(self, "seed_generator", None)
         x = kernels.attention(q, k, v, bias, self.dropout if training else 0.0, seed)
         # projecting after the padding is gone saves its share of the work
@@ -155,15 +155,15 @@ class WindowAttention(keras.layers.Layer):
         below = self.grid[0] * self.window - x.shape[1]
         right = self.grid[1] * self.window - x.shape[2]
         if below or right:
-            x = ops.pad(x, ((0, 0), (0, below), (0, right), (0, 0)))
+            x = kernels.pad_end(x, below, right)
         up, left = self.shifts
-        return ops.roll(x, (-up, -left), (1, 2)) if up or left else x
+        return kernels.roll(x, (-up, -left)) if up or left else x
 
     def _leave(self, x, height, width):
         """Shift back and cut the padding off."""
         if any(self.shifts):
-            x = ops.roll(x, self.shifts, (1, 2))
-        return x[:, :height, :width]
+            x = kernels.roll(x, self.shifts)
+        return x if x.shape[1:3] == (height, width) else x[:, :height, :width]
 
     def _split(self, packed):
         """Cut the map into windows and heads: three tensors `(-1, fold, window^2, C / heads)`.
@@ -174,17 +174,17 @@ class WindowAttention(keras.layers.Layer):
         (rows, columns), window, heads = self.grid, self.window, self.num_heads
         width = packed.shape[-1] // (3 * heads)
         fold = heads if self.mask is None else rows * columns * heads
-        x = ops.reshape(packed, (-1, rows, window, columns, window, 3, heads, width))
-        x = ops.transpose(x, (5, 0, 1, 3, 6, 2, 4, 7))
-        return kernels.unbind(ops.reshape(x, (3, -1, fold, window * window, width)))
+        x = kernels.reshape(packed, (-1, rows, window, columns, window, 3, heads, width))
+        x = kernels.transpose(x, (5, 0, 1, 3, 6, 2, 4, 7))
+        return kernels.unbind(kernels.reshape(x, (3, -1, fold, window * window, width)))
 
     def _join(self, x):
         """Undo `_split`: the map `(B, rows, columns, C)` of all windows."""
         (rows, columns), window, heads = self.grid, self.window, self.num_heads
         width = x.shape[-1]
-        x = ops.reshape(x, (-1, rows, columns, heads, window, window, width))
-        x = ops.transpose(x, (0, 1, 4, 2, 5, 3, 6))
-        return ops.reshape(x, (-1, rows * window, columns * window, heads * width))
+        x = kernels.reshape(x, (-1, rows, columns, heads, window, window, width))
+        x = kernels.transpose(x, (0, 1, 4, 2, 5, 3, 6))
+        return kernels.reshape(x, (-1, rows * window, columns * window, heads * width))
 
     def follow(self, source: "WindowAttention") -> bool:
         """Take the biases of a layer with larger windows from now on; True if it has such."""
@@ -196,20 +196,21 @@ class WindowAttention(keras.layers.Layer):
     def table_of(self, source: "WindowAttention"):
         """Return the biases of a layer's relative positions; of larger windows, the middle."""
         if source.window <= self.window:
-            return source.table
+            return source.table.value
         side, cut = 2 * source.window - 1, source.window - self.window
-        whole = ops.reshape(source.table, (side, side, self.num_heads))
+        whole = kernels.reshape(source.table.value, (side, side, self.num_heads))
         inner = whole[cut : side - cut, cut : side - cut]
-        return ops.reshape(inner, ((2 * self.window - 1) ** 2, self.num_heads))
+        return kernels.reshape(inner, ((2 * self.window - 1) ** 2, self.num_heads))
 
-    def _bias(self, dtype):
+    def _bias(self, like):
         """Return bias and mask as one summand of the scores, `(1, fold, window^2, window^2)`."""
         tokens = self.window * self.window
-        bias = kernels.rows(ops.cast(self.table_of(self.source or self), dtype), self.index)
-        bias = ops.reshape(ops.transpose(bias), (1, self.num_heads, tokens, tokens))
+        table = kernels.cast_like(self.table_of(self.source or self), like)
+        bias = kernels.transpose(kernels.rows(table, self.index), (1, 0))
+        bias = kernels.reshape(bias, (1, self.num_heads, tokens, tokens))
         if self.mask is None:
             return bias
-        return ops.reshape(bias + ops.cast(self.mask, dtype), (1, -1, tokens, tokens))
+        return kernels.reshape(bias + kernels.cast_like(self.mask, like), (1, -1, tokens, tokens))
 
     def compute_output_spec(self, inputs, training=None, return_attention=False):
         x = keras.KerasTensor(inputs.shape, self.compute_dtype)

@@ -388,13 +388,13 @@ def test_cast_weights_are_kept_until_a_weight_changes():
     net = tiny("vit_tiny_16")
     folded, x = predictor(net), images(net)
     answers(folded, x)
-    kept = [reader.leaf for reader in folded.cast]
+    kept = [reader.leaf for reader in folded.kept]
     assert len(kept) > 10
     answers(folded, x)
-    assert all(reader.leaf is leaf for reader, leaf in zip(folded.cast, kept, strict=True))
+    assert all(reader.leaf is leaf for reader, leaf in zip(folded.kept, kept, strict=True))
     net.set_weights([1.5 * w for w in net.get_weights()])
     assert_same([answers(folded, x)], [answers(net.session.plan, x)], 3e-2)
-    assert folded.cast[0].leaf is not kept[0]
+    assert folded.kept[0].leaf is not kept[0]
 
 
 def test_an_adapter_inside_of_a_layer_is_used():

@@ -128,6 +128,36 @@ def test_predict_gives_what_the_model_gives():
     np.testing.assert_allclose(net.predict(X, batch_size=8, verbose=0), expected, atol=1e-5)
 
 
+class Answers(keras.callbacks.Callback):
+    """Keeps what each batch gave, as users of Keras may."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.kept.append(logs["outputs"])
+
+
+def test_a_callback_gets_the_answers_of_each_batch_as_from_keras():
+    kept = []
+    for kind in (models.Model, Plain):
+        watch = Answers()
+        answers = network(kind).predict(X, batch_size=8, verbose=0, callbacks=[watch])
+        assert [len(part) for part in watch.kept] == [8, 8, 4]
+        np.testing.assert_array_equal(np.concatenate(watch.kept), answers)
+        kept.append(watch.kept)
+    assert {type(part) for part in kept[0]} == {type(part) for part in kept[1]}
+
+
+def test_several_answers_come_as_from_keras():
+    keras.utils.set_random_seed(0)
+    net = models.features(tiny("resnet18"), ["stage2", "stage4"])
+    one, other = net.predict(X, batch_size=8, verbose=0)
+    assert (one.shape[0], other.shape[0]) == (20, 20)
+    assert not hasattr(net.predict_on_batch(X[:2])[0], "append")
+
+
 def test_predictions_leave_nothing_that_training_cannot_use():
     net = compiled()
     net.predict(X, verbose=0)

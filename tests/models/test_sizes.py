@@ -62,6 +62,13 @@ def _transfer_all_but_windows(net, built):
             new.set_weights(old.get_weights())
 
 
+def _number(layer):
+    """Return the number in an automatic name; the first of a kind has none, -1 for other names."""
+    numbers = re.findall(r"_(\d+)$", layer.name)
+    first = layer.name.replace("_", "") == type(layer).__name__.lower()
+    return int(numbers[0]) if numbers else 0 if first else -1
+
+
 @pytest.mark.parametrize("name", FREE)
 def test_layers_are_paired_in_the_order_they_were_made(name):
     """The order of a graph could differ between sizes; the numbers in automatic names cannot."""
@@ -69,7 +76,7 @@ def test_layers_are_paired_in_the_order_they_were_made(name):
     orders = []
     for model in (net, other):
         found = [layer for layer in model.layers if layer.variables]
-        number = [int((re.findall(r"_(\d+)$", layer.name) or [0])[0]) for layer in found]
+        number = [_number(layer) for layer in found]
         kinds = [type(layer).__name__ for layer in found]
         orders.append(
             [
