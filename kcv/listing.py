@@ -13,6 +13,7 @@ import keras
 
 from kcv import kernels, models, recipes, weights
 from kcv.cost import Cost, Row, aligned, cost
+from kcv.layers.init import postponed
 
 # Rows that have a paper of their own; all others have the first one that their file names.
 PAPERS = {
@@ -82,7 +83,7 @@ def sketch(name: str, **changes):
 
     Arguments and errors are those of `kcv.models.build`.
     """
-    with keras.device("meta" if kernels.TORCH else "cpu"):
+    with postponed(), keras.device("meta" if kernels.TORCH else "cpu"):
         return models.build(name, **changes)
 
 

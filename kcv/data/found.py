@@ -22,6 +22,7 @@ class Found(NamedTuple):
         channels: 1 or 3, unless asked otherwise.
         photos: that images are photographs of all sizes, whose margins evaluation cuts off.
         faults: sentences that say why nothing should be trained on this.
+        spec: what it was found by, or ``arrays``.
     """
 
     class_names: list[str]
@@ -30,6 +31,7 @@ class Found(NamedTuple):
     channels: int = 3
     photos: bool = True
     faults: tuple[str, ...] = ()
+    spec: str = "arrays"
 
 
 def native_size(encoded: bytes) -> tuple[tuple[int, int], int, bool]:

@@ -38,7 +38,7 @@ PHOTO_CROP = 0.875
 
 
 def load(
-    spec: str | Data | Sequence[np.ndarray] = "fashion_mini",
+    spec: str | Data | Found | Sequence[np.ndarray] = "fashion_mini",
     *,
     image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
@@ -78,7 +78,8 @@ def load(
     Args:
         spec: one of the forms below; arrays ``(x, y)`` or ``(x_train, y_train, x_test, y_test)``
             with images ``(N, H, W)`` or ``(N, H, W, 1 or 3)``, uint8, and class numbers ``(N,)`` or
-            several classes ``(N, K)`` of 0 and 1; or a ``Data``, which is returned as it is.
+            several classes ``(N, K)`` of 0 and 1; or a ``Data``, which is returned as it is; or
+            what ``specs.find`` returned for the same ``channels``, whose files are not listed anew.
         image_size: edge of the images in the batches, or ``(height, width)``; None for the size of
             the arrays, or of images of at most 64 pixels, and 224 for photographs.
         channels: 1 (grey) or 3 (RGB); None for that of the arrays, and 3 for photographs.
@@ -116,13 +117,13 @@ def load(
     _check(channels, batch_size, seed, val_fraction, workers)
     _check_balance(sampling, class_weights)
     size = None if image_size is None else _pair(image_size)
-    found = find(spec, channels)
+    found = spec if isinstance(spec, Found) else find(spec, channels)
     if found.faults:
         raise ValueError(found.faults[0])
     size = size or found.image_size
     crop_pct = PHOTO_CROP if found.photos and min(size) > SMALL_SIZE else 1.0
     return Data(
-        spec if isinstance(spec, str) else "arrays",
+        found.spec,
         found.class_names,
         in_parts(found, val_fraction, seed),
         image_size=size,
@@ -195,7 +196,7 @@ def find(spec: str | Sequence[np.ndarray], channels: int | None = None) -> Found
     takes_argument, find = KINDS.get(kind, (None, None))
     if find is None or takes_argument != bool(argument):
         raise ValueError(f"The data needs to be {FORMS}. Received: {spec!r}.{_advice(spec, kind)}")
-    return find(argument, channels)
+    return find(argument, channels)._replace(spec=spec)
 
 
 def _advice(spec: str, kind: str) -> str:

@@ -58,7 +58,8 @@ def resized(model: Model, image_size: int | Size) -> Model:
     """Return the same network for images of another size, with a copy of its weights.
 
     For a network to go on with at the other size; `build(name, weights=..., image_size=...)` does
-    it for weights that are not loaded yet. Precision, name and preprocessing are the model's.
+    it for weights that are not loaded yet. Precision, name, preprocessing and which layers are
+    frozen are the model's.
 
     Args:
         model: a network of `build`, trained or not.
@@ -70,6 +71,10 @@ def resized(model: Model, image_size: int | Size) -> Model:
     """
     other = _built_again(model, _noted(model), image_size)
     transfer(model, other)
+    other.trainable = model.trainable
+    for old, new in _paired(model, other, "weights"):
+        for source, target in _inside(old, new):
+            target.trainable = source.trainable
     if getattr(model, "preprocessing", None) is not None:
         other.preprocessing = replace(model.preprocessing, image_size=image_size)
     return other
@@ -166,12 +171,18 @@ def _misfit(old: keras.Layer, new: keras.Layer) -> ValueError:
     )
 
 
+def _inside(old: keras.Layer, new: keras.Layer) -> list[tuple[keras.Layer, keras.Layer]]:
+    """Return two layers and those inside them side by side; nothing if they are not built alike."""
+    inner = [list(layer._flatten_layers(include_self=True, recursive=True)) for layer in (old, new)]
+    return list(zip(*inner, strict=True)) if len(inner[0]) == len(inner[1]) else []
+
+
 def _share(old: keras.Layer, new: keras.Layer) -> bool:
     """Give a layer, and the layers inside it, the weights of another; return whether they fit."""
-    inner = [list(layer._flatten_layers(include_self=True, recursive=True)) for layer in (old, new)]
-    if len(inner[0]) != len(inner[1]):
+    pairs = _inside(old, new)
+    if not pairs:
         return False
-    for source, target in zip(*inner, strict=True):
+    for source, target in pairs:
         target.trainable = source.trainable
         follows = hasattr(target, "follow") and target.follow(source)
         for name, value in list(vars(target).items()):

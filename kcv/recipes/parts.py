@@ -24,7 +24,7 @@ def make_schedule(recipe: Recipe, steps_per_epoch: int):
     if recipe.schedule == "polynomial":
         return schedules.polynomial(base, steps, **rise)
     if recipe.schedule == "step":
-        edges = list(range(every, steps, every))
+        edges = list(range(warmup + every, steps, every))
         return schedules.step(base, edges, recipe.step_factor, **rise)
     if recipe.schedule == "exponential":
         return schedules.exponential(base, recipe.step_factor, every, **rise)

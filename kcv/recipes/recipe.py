@@ -55,7 +55,8 @@ class Recipe:
             `"polynomial"`, `"constant"`.
         warmup_epochs: epochs (or parts of one) over which the rate first rises.
         step_epochs, step_factor: the rate is multiplied by the factor after that many epochs
-            (`"step"`), or decays smoothly so (`"exponential"`).
+            (`"step"`), or decays smoothly so (`"exponential"`); counted from the end of the warmup,
+            as torchvision's recipes do.
         ema_decay: of the running mean of weights that is validated and kept, 0 for none.
         swa_start: epoch from which weights are averaged equally, 0 for never.
         patience: epochs without a better validation accuracy before training stops, 0 for never.

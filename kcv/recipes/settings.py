@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 
 from kcv import models, weights
-from kcv.data import Data
-from kcv.data import load as load_data
+from kcv.data import Data, specs
+from kcv.data.found import Found
 from kcv.recipes import few
 from kcv.recipes.recipe import Recipe
 from kcv.recipes.run import default_threads, free_name, is_run
@@ -69,10 +69,11 @@ def resolve(
         changes = {**changes, "data": data}
     draft = draft.changed(**changes)
     resize = _resizing(draft, folder)
-    loaded = load(draft, data, resize)
+    found = find(draft, data)
+    loaded = load(draft, found, resize)
     if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
         draft = _for_photos(recipe, loaded, changes)
-        loaded = load(draft, data, resize)
+        loaded = load(draft, found, resize)
     height, width = loaded.image_size
     return draft.changed(
         data=loaded.spec,
@@ -105,11 +106,12 @@ def resolve_tuned(recipe: Recipe, data, chosen: Collection[str]) -> tuple[Recipe
     Args:
         chosen: names of fields that the user has set, which stay.
     """
-    recipe, loaded = resolve(recipe, data, "auto", {})
-    if isinstance(data, Data):  # whose batches are made
+    found = find(recipe, data)
+    recipe, loaded = resolve(recipe, found, "auto", {})
+    if isinstance(found, Data):  # whose batches are made
         return recipe, loaded
     fitted = few.enough_steps(recipe, len(loaded.train.labels), chosen)
-    return (recipe, loaded) if fitted == recipe else resolve(fitted, data, "auto", {})
+    return (recipe, loaded) if fitted == recipe else resolve(fitted, found, "auto", {})
 
 
 def _resizing(recipe: Recipe, folder: Path | None) -> dict | None:
@@ -133,10 +135,16 @@ def _loss(name: str, data: Data) -> str:
     return "binary_cross_entropy" if data.multi_label else "cross_entropy"
 
 
+def find(recipe: Recipe, data=None) -> Data | Found:
+    """Return what there is of the data, or of the recipe's: listing many files takes its time."""
+    given = recipe.data if data is None else data
+    return given if isinstance(given, Data | Found) else specs.find(given, recipe.channels or None)
+
+
 def load(recipe: Recipe, data=None, resize: dict | None = None) -> Data:
     """Load the data of a recipe; `resize` as `kcv.data.load` takes it."""
     given = recipe.data if data is None or isinstance(data, str) else data
-    return load_data(
+    return specs.load(
         given,
         image_size=recipe.image_size or None,
         channels=recipe.channels or None,

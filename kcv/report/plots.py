@@ -42,7 +42,7 @@ def curves(run: Any) -> Figure:
     from matplotlib.figure import Figure
 
     log = folder.read(run).log
-    figure = Figure(figsize=(9, 2.9), dpi=100, layout="constrained")
+    figure = Figure(figsize=(9, 2.9), dpi=100)
     panels = figure.subplots(1, 3)
     _lines(panels[0], log, "loss", ("loss", "val_loss"))
     key = quality(log)
@@ -50,7 +50,7 @@ def curves(run: Any) -> Figure:
     _lines(panels[2], log, "learning rate", ("learning_rate",))
     _mark_best(panels[1], log, f"val_{key}")
     panels[2].set_ylim(bottom=0)
-    return figure
+    return _laid_out(figure)
 
 
 def quality(log: list[dict]) -> str:
@@ -92,14 +92,14 @@ def confusion(run: Any) -> Figure:
     matrix = scores.confusion_matrix(probabilities.argmax(axis=1), labels, len(names))
     block = classes_per_cell(len(names))
     side = 6.2 if len(names) <= WRITTEN else 8.4
-    figure = Figure(figsize=(side + 0.6, side), dpi=100, layout="constrained")
+    figure = Figure(figsize=(side + 0.6, side), dpi=100)
     axes = figure.subplots()
     share = _row_share(_in_blocks(matrix, block))
     axes.imshow(_colours(share), interpolation="nearest")
     _name_cells(axes, names, block)
     if len(names) <= WRITTEN:
         _write_cells(axes, share)
-    return figure
+    return _laid_out(figure)
 
 
 def shows_names(names: list[str]) -> bool:
@@ -110,6 +110,14 @@ def shows_names(names: list[str]) -> bool:
 def classes_per_cell(count: int) -> int:
     """Return how many neighbouring classes share a cell of the confusion matrix."""
     return -(-count // CELLS)
+
+
+def _laid_out(figure: Figure) -> Figure:
+    """Place everything for good: Matplotlib would do so twice for each file that it writes."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    ConstrainedLayoutEngine().execute(figure)
+    return figure
 
 
 def _lines(axes: Axes, log: list[dict], title: str, keys: tuple[str, ...]) -> None:

@@ -1,9 +1,11 @@
 """The flat plan gives what Keras's own way gives, and stands back where it cannot."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
-from test_models import TINY, tiny
+from test_models import TINY, still, tiny
 
 from kcv import kernels, layers, models
 
@@ -76,12 +78,17 @@ def assert_same(first, second, tolerance=1e-5):
                 assert float((a.float() - b.float()).abs().max()) <= share * scale
 
 
+@functools.cache
+def larger(name):
+    """Return a tiny network for 64 pixels, made once: what runs it puts its weights back."""
+    # masks of dropout come from generators that count their calls
+    return tiny(name, image_size=64, dropout=0.0)
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", sorted(TINY))
 def test_plan_equals_keras(name, training):
-    # masks of dropout come from generators that count their calls
-    still = {"dropout": 0.0} if "dropout" in models.fields(name) else {}
-    net = tiny(name, image_size=64, **still)
+    net = larger(name)
     x = images(net)
     assert_same(run(net, x, training, flat), run(net, x, training, keras_way))
 
@@ -99,7 +106,7 @@ def test_plan_equals_keras_in_mixed_precision(name):
 @pytest.mark.parametrize("name", ["vit_tiny_16", "swin_tiny", "convnext_atto"])
 def test_plan_is_as_exact_as_keras_in_mixed_precision(name):
     # torch rounds a layer normalisation in other places than Keras does
-    exact = tiny(name)
+    exact = still(name)
     keras.config.set_dtype_policy("mixed_bfloat16")
     net = tiny(name)
     net.set_weights(exact.get_weights())
@@ -125,7 +132,7 @@ def test_float32_layers_inside_a_mixed_network_stay_float32():
 
 
 def test_several_outputs_come_as_a_list():
-    net = models.features(tiny("resnet18"), ["stage2", "stage4"])
+    net = models.features(still("resnet18"), ["stage2", "stage4"])
     maps = flat(net, images(net), False)
     assert type(maps) is list
     theirs = keras_way(net, images(net), False)
@@ -251,13 +258,12 @@ def test_a_frozen_layer_stays_as_it_is():
 
 @pytest.mark.parametrize("value", [np.ones((2, 32, 32, 3)), np.ones((2, 32, 32, 3), "uint8")])
 def test_arrays_of_any_kind_are_taken(value):
-    net = tiny("resnet18")
-    assert tuple(net(value).shape) == (2, 4)
+    assert tuple(still("resnet18")(value).shape) == (2, 4)
 
 
 def test_a_wrong_shape_is_refused_as_by_keras():
     with pytest.raises(ValueError, match="32"):
-        tiny("resnet18")(np.ones((2, 16, 16, 3), "float32"))
+        still("resnet18")(np.ones((2, 16, 16, 3), "float32"))
 
 
 # Prediction
@@ -279,11 +285,13 @@ def answers(way, x):
 
 @pytest.mark.parametrize("name", sorted(TINY))
 def test_folded_chains_answer_as_the_graph_does(name):
-    net = tiny(name, image_size=64)
+    net = larger(name)
+    before = state(net)
     folded, x = predictor(net), images(net)
     assert folded.plan.folded
     assert len(folded.plan.steps) <= len(net.session.plan.steps)
     assert_same([answers(folded, x)], [answers(net.session.plan, x)])
+    put(net, before)
 
 
 @pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])

@@ -8,18 +8,11 @@ import keras
 import numpy as np
 import pytest
 from families import DEEPER, FIXED, TINY, WIDER
-from test_models import output, pixels, tiny
+from test_models import output, pixels, sketch, tiny
 
-from kcv import kernels, models
+from kcv import models
 from kcv.layers import DropPath
 from kcv.models import VARIANTS
-
-
-def sketch(name, **changes):
-    """Build a tiny network without values."""
-    with keras.device("meta" if kernels.TORCH else "cpu"):
-        return tiny(name, **changes)
-
 
 plain = functools.cache(sketch)
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from families import RULES, TINY
-from test_models import tiny
+from test_models import still, tiny
 
 from kcv.layers import (
     Attention,
@@ -50,7 +50,7 @@ def test_kernels_start_as_the_family_says(name):
 
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_biases_start_at_zero_and_norms_at_one(name):
-    for weight in tiny(name).weights:
+    for weight in still(name).weights:
         value = keras.ops.convert_to_numpy(weight)
         if weight.path.startswith("logits_map/"):
             continue  # SqueezeNet's last bias starts at one, its file says why
@@ -61,7 +61,7 @@ def test_biases_start_at_zero_and_norms_at_one(name):
 
 
 def test_tokens_positions_and_tables_start_small():
-    layers = [*tiny("vit_tiny_16", width=96).layers, *tiny("swin_tiny").layers]
+    layers = [*tiny("vit_tiny_16", width=96).layers, *still("swin_tiny").layers]
     kinds = (ClassToken, PositionEmbedding, WindowAttention)
     tables = [n.get_weights()[0] for n in layers if isinstance(n, kinds)]
     assert len(tables) > 3
@@ -76,7 +76,7 @@ def test_attention_starts_small_inside():
 
 
 def test_branch_scales_start_at_the_value_of_the_paper():
-    scales = [n for n in tiny("convnext_atto").layers if isinstance(n, LayerScale)]
+    scales = [n for n in still("convnext_atto").layers if isinstance(n, LayerScale)]
     assert scales
     for layer in scales:
         np.testing.assert_allclose(layer.get_weights()[0], 1e-6)

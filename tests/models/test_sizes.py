@@ -5,9 +5,9 @@ import re
 import keras
 import numpy as np
 import pytest
-from test_models import TINY, output, pixels, tiny
+from test_models import TINY, output, pixels, sketch, still, tiny
 
-from kcv import losses, models, optimizers
+from kcv import losses, models, optimizers, weights
 from kcv.layers import WindowAttention
 
 # Flattened maps tie these to one size.
@@ -72,7 +72,7 @@ def _number(layer):
 @pytest.mark.parametrize("name", FREE)
 def test_layers_are_paired_in_the_order_they_were_made(name):
     """The order of a graph could differ between sizes; the numbers in automatic names cannot."""
-    net, other = tiny(name), tiny(name, image_size=20)
+    net, other = still(name), sketch(name, image_size=20)
     orders = []
     for model in (net, other):
         found = [layer for layer in model.layers if layer.variables]
@@ -91,12 +91,12 @@ def test_layers_are_paired_in_the_order_they_were_made(name):
 def test_a_network_that_is_tied_to_its_size_is_refused(name):
     text = f"do not depend on the size. Received: {name} at image_size=16: .* Leave start_size out"
     with pytest.raises(ValueError, match=text):
-        models.at_size(tiny(name), 16)
+        models.at_size(still(name), 16)
 
 
 def test_an_image_that_is_too_small_says_why():
     with pytest.raises(ValueError, match="vit_tiny_16 at image_size=2: A patch of 4 pixels needs"):
-        models.at_size(tiny("vit_tiny_16"), 2)
+        models.at_size(still("vit_tiny_16"), 2)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit_tiny_16", "swin_tiny", "mobilenet_v2"])
@@ -186,8 +186,19 @@ def test_a_copy_computes_what_shared_weights_do_and_trains_for_itself(name):
     assert all(map(np.array_equal, before, state(net)))
 
 
+@pytest.mark.parametrize("what", ["stage3", "*attention*"])
+def test_what_is_frozen_is_frozen_in_a_copy(what):
+    net = tiny("swin_tiny")
+    weights.freeze(net, what)
+    kept = [v.trainable for v in net.variables]
+    assert kept == [v.trainable for v in models.resized(net, 16).variables]
+    assert 0 < len(net.trainable_weights) < len(still("swin_tiny").trainable_weights)
+    net.trainable = False
+    assert models.resized(net, 16).trainable_weights == []
+
+
 def test_smaller_windows_get_smaller_tables_in_a_copy():
-    nets = [tiny("swin_tiny"), models.resized(tiny("swin_tiny"), 16)]
+    nets = [still("swin_tiny"), models.resized(still("swin_tiny"), 16)]
     first, second = ([layer.window for layer in _windows(net)] for net in nets)
     assert min(second) < min(first)
 

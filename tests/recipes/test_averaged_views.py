@@ -32,7 +32,7 @@ def photos(tmp_path_factory):
 def run(photos, tmp_path_factory):
     """A run on those, that notes another way to resize than the usual one."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    network = {"width": 0.125}
+    network = {"width": 0.125, "depths": (1, 1, 1, 1)}
     recipe = recipes.Recipe("resnet18", epochs=2, batch_size=4, image_size=SIZE, network=network)
     made = recipes.train(recipe, f"folder:{photos}", out=out, val_fraction=0.25)
     about = json.loads((out / "model.json").read_text())

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kcv
 from kcv import recipes
@@ -56,8 +57,9 @@ def images():
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     net = kcv.models.build(
-        "resnet18", num_classes=3, image_size=8, stem="small", width=0.0625, normalize=(99.0, 50.0)
-    )
+        "resnet18", num_classes=3, image_size=8, stem="small", width=0.0625,
+        depths=(1, 1, 1, 1), normalize=(99.0, 50.0),
+    )  # fmt: skip
     net.preprocessing = kcv.weights.Preprocessing((0.4,) * 3, (0.2,) * 3, 8)
     return kcv.weights.save(net, tmp_path_factory.mktemp("weights") / "w.safetensors", "timm")
 
@@ -71,6 +73,21 @@ def test_fine_tuning_on_few_images_takes_enough_steps_and_says_so(
     assert run.recipe.batch_size == 8
     assert "162 training images are few: 25 epochs in batches of 8, not 12 in" in caplog.text
     assert "25 epochs of 20 steps with 8 images" in caplog.text
+
+
+@pytest.mark.parametrize("size", [16, 96])
+def test_files_are_listed_once(tmp_path, monkeypatch, size):
+    for name in ("rose", "tulip"):
+        (tmp_path / name).mkdir()
+        for i in range(20):
+            Image.new("RGB", (80, 70), (i, 0, 0)).save(tmp_path / name / f"{i}.png")
+    listed, read = [], kcv.data.folder.read
+    monkeypatch.setattr(kcv.data.folder, "read", lambda root: listed.append(root) or read(root))
+    spec = f"folder:{tmp_path}"
+    recipe, _ = recipes.settings.resolve_tuned(MANY.changed(image_size=size), spec, ())
+    assert (recipe.batch_size, recipe.data, len(listed)) == (8, spec, 1)
+    recipe, _ = recipes.settings.resolve("resnet18", spec, "auto", {"image_size": size})
+    assert (recipe.data, len(listed)) == (spec, 2)
 
 
 def test_data_that_are_batched_already_stay_so(checkpoint, images, tmp_path):

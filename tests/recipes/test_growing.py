@@ -6,7 +6,8 @@ import pytest
 from kcv import data, models, recipes
 
 SMALL = {"batch_size": 32, "base_batch": 32, "augment": "none", "threads": 1, "seed": 0}
-CONV = {**SMALL, "learning_rate": 0.05, "stem": "small", "network": {"width": 0.125}}
+CONV = {**SMALL, "learning_rate": 0.05, "stem": "small"}
+CONV["network"] = {"width": 0.125, "depths": (1, 1, 1, 1)}
 TOKENS = {**SMALL, "optimizer": "adamw", "learning_rate": 5e-3, "clip_norm": 1.0}
 # network -> settings that learn in a few epochs, first size and size of the last epoch, and the
 # accuracy that six epochs must pass, where a tenth is chance: without any growth this Swin reaches

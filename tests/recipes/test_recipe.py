@@ -99,6 +99,16 @@ def test_every_schedule_starts_and_ends_finite(schedule):
     assert 0 <= float(rate(30)) <= 0.1001
 
 
+@pytest.mark.parametrize("step_epochs", [2, 7])
+def test_steps_are_counted_from_the_end_of_the_warmup(step_epochs):
+    """torchvision puts its warmup before its StepLR; steps may be the shorter of the two."""
+    fields = {"epochs": 20, "warmup_epochs": 5, "step_epochs": step_epochs, "step_factor": 0.5}
+    recipe = Recipe("resnet18", schedule="step", learning_rate=0.1, base_batch=128, **fields)
+    rate = recipes.parts.make_schedule(recipe, 10)
+    after = [float(rate(10 * epoch)) for epoch in range(5, 20)]
+    assert after == pytest.approx([0.1 * 0.5 ** (n // step_epochs) for n in range(15)])
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Give a folder with two classes of 40 photographs each, as data."""
