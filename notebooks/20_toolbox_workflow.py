@@ -25,13 +25,13 @@
 # neighbours follow.
 
 # %%
+import kcv  # before keras: it chooses the backend
+import kcv.cli
+import kcv.course as course
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-
-import kcv
-import kcv.cli
-import kcv.course as course
 
 nb = course.start("20_toolbox_workflow")
 

@@ -15,6 +15,8 @@ def fast_loss(model):
         return None
     if any(w.regularizer is not None for w in model.trainable_weights):
         return None
+    if len(model.outputs[0].shape) != 2:  # classes stand last, for torch second
+        return None
     smoothing = _smoothing(loss)
     if smoothing is None or loss.reduction != "sum_over_batch_size" or loss.dtype != "float32":
         return None

@@ -227,6 +227,12 @@ class TestForm:
         names += [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
         assert {name.split(".")[0] for name in names} <= IMPORTS
 
+    def test_kcv_is_imported_before_keras_whose_backend_it_chooses(self, source):
+        first = cells(source, "code")[0].source.splitlines()
+        assert first.index("import kcv  # before keras: it chooses the backend") < first.index(
+            "import keras"
+        )
+
     def test_nothing_is_configured_downloaded_or_absolute(self, source):
         text = source.read_text()
         assert [word for word in FORBIDDEN if word in text] == []

@@ -115,6 +115,19 @@ def test_fit_gives_what_keras_gives(name):
         np.testing.assert_allclose(weight, other, rtol=tolerance, atol=tolerance)
 
 
+def test_sequences_of_class_numbers_are_scored_as_keras_scores_them():
+    labels = RNG.integers(0, 4, (12, 6))
+    x = np.linspace(-1, 1, 12 * 6 * 3, dtype="float32").reshape(12, 6, 3)
+    found = {}
+    for kind in (models.Model, Plain):
+        keras.utils.set_random_seed(0)
+        image = keras.Input((6, 3))
+        net = kind(image, layers.Linear(4)(image))
+        net.compile(optimizers.SGD(0.1), sparse())
+        found[kind] = net.fit(x, labels, epochs=3, shuffle=False, verbose=0).history["loss"]
+    assert found[models.Model] == pytest.approx(found[Plain], rel=1e-5)
+
+
 def compiled(kind=models.Model, **options):
     net = network(kind)
     net.compile(optimizers.SGD(0.05), losses.CrossEntropy(), metrics=[losses.Accuracy()], **options)
