@@ -123,6 +123,8 @@ class Search:
         return figure
 
     def _draw_cost(self, axes: Axes, cost: str) -> None:
+        from matplotlib.ticker import EngFormatter
+
         best = self.best
         known = [t for t in self.finished if getattr(t, cost) is not None]
         costs, scores = [getattr(t, cost) for t in known], [t.rank for t in known]
@@ -136,11 +138,13 @@ class Search:
         axes.plot(*line, "o-", color=BLUE, ms=5, lw=1.4, label="front")
         if getattr(best, cost) is not None:
             axes.plot(getattr(best, cost), best.rank, "*", color=ORANGE, ms=13, label="best")
-        if max(costs) > 5 * min(costs):
-            axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower right")
 
     def _draw_course(self, axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
         _style(axes, "course of the search", "epochs trained", "score")
         spent, best, points, course = 0, float("-inf"), [], []
         for trial in self.trials:
