@@ -13,13 +13,15 @@ same network, and brings gRPC, protobuf and requests (version 1.4.8).
 """
 
 from kcv.nas.architecture import OPERATIONS, Architecture, Stage
+from kcv.nas.budget import Budget
+from kcv.nas.halving import Halving, Hyperband
 from kcv.nas.history import Trial
 from kcv.nas.network import build
 from kcv.nas.ranking import front, spearman
 from kcv.nas.results import Search
-from kcv.nas.searching import Budget, search
+from kcv.nas.searching import search
 from kcv.nas.space import Space
-from kcv.nas.strategies import Evolution, Halving, Hyperband, Proposal, RandomSearch
+from kcv.nas.strategies import Evolution, Proposal, RandomSearch
 from kcv.nas.training import Training
 
 __all__ = [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kcv.nas.architecture import Architecture
-from kcv.recipes.run import write_json
+from kcv.recipes.run import environment, free_name, write_json
 
 FILE = "search.json"
 
@@ -76,3 +76,36 @@ def _trial(row: dict[str, Any]) -> Trial:
 def plain(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings as JSON gives them back: lists for tuples."""
     return json.loads(json.dumps(settings))
+
+
+def opened(
+    out: str | Path | None, resume: str | None, settings: dict[str, Any]
+) -> tuple[Path, list[Trial]]:
+    """Return the folder of a search, made if need be, and the trials that are in it.
+
+    The environment is added to `settings`; the rest must be that of a search to resume.
+
+    Raises:
+        ValueError: if the search there has other settings, or cannot be read.
+        FileExistsError: if the folder holds something else, or is not to be resumed.
+    """
+    folder = Path(out) if out is not None else free_name(Path("runs"), "nas")
+    if resume and (folder / FILE).is_file():
+        stored, found = read(folder)
+        stored.pop("environment", None)
+        for name, value in settings.items():
+            if stored.get(name) != value:
+                raise ValueError(
+                    f"A resumed search keeps its settings: {folder} has {name}="
+                    f"{stored.get(name)!r}. Received: {name}={value!r}. Start a new one."
+                )
+        settings["environment"] = environment()
+        return folder, found
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(
+            f"The output folder exists and is not empty: {folder}. "
+            'Choose another one, or go on in it with resume="auto".'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    settings["environment"] = environment()
+    return folder, []

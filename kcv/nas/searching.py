@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +13,15 @@ import numpy as np
 from kcv import seeding
 from kcv.nas import history
 from kcv.nas.architecture import Architecture
+from kcv.nas.budget import Budget
 from kcv.nas.history import Trial
 from kcv.nas.results import Search
 from kcv.nas.space import Space
 from kcv.nas.strategies import TRIES, Draws, Proposal, RandomSearch, Strategy
-from kcv.recipes.run import environment, free_name
 
 log = logging.getLogger("kcv")
 
 FAILURES = 5  # candidates in a row: the fault is then not theirs
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a candidate may cost for one image; what costs more is never trained.
-
-    Attributes:
-        macs: multiply-adds, None for no limit.
-        parameters: trainable weights, None for no limit.
-
-    Raises:
-        ValueError: if a limit is no positive number.
-    """
-
-    macs: float | None = None
-    parameters: float | None = None
-
-    def __post_init__(self):
-        for name, value in asdict(self).items():
-            if value is not None and not value > 0:
-                raise ValueError(f"A budget needs {name} > 0, or None. Received: {name}={value!r}.")
-
-    def allows(self, parameters: int, macs: int) -> bool:
-        """Return whether a network of this cost is within the budget."""
-        return (self.parameters is None or parameters <= self.parameters) and (
-            self.macs is None or macs <= self.macs
-        )
 
 
 def search(
@@ -93,7 +66,7 @@ def search(
     budget = budget or Budget()
     _check(judge, strategy, trials, budget, resume)
     settings = _settings(judge, space, strategy, budget, seed)
-    folder, found = _open(out, resume, settings)
+    folder, found = history.opened(out, resume, settings)
     done = Search(folder, found, settings)
     try:
         while trials is None or len(found) < trials:
@@ -111,13 +84,15 @@ def search(
     finally:
         if found:
             done.write()
+        elif not any(folder.iterdir()):
+            folder.rmdir()  # a mistake leaves nothing behind
     return done
 
 
 def _check(judge, strategy: Strategy, trials, budget: Budget, resume) -> None:
     if trials is not None and (not isinstance(trials, int) or trials < 1):
         raise ValueError(f"A search needs trials >= 1, or None. Received: trials={trials!r}.")
-    if trials is None and not hasattr(strategy, "factor"):
+    if trials is None and strategy.endless:
         raise ValueError(
             f"{type(strategy).__name__} has no end of its own. "
             "Received: trials=None. Say how many candidates to judge."
@@ -148,30 +123,6 @@ def _settings(judge, space: Space, strategy: Strategy, budget: Budget, seed: int
 
 def _name(judge) -> str:
     return getattr(judge, "__qualname__", type(judge).__qualname__)
-
-
-def _open(out, resume: str | None, settings: dict[str, Any]) -> tuple[Path, list[Trial]]:
-    """Return the folder, made if need be, and the trials that are in it."""
-    folder = Path(out) if out is not None else free_name(Path("runs"), "nas")
-    if resume and (folder / history.FILE).is_file():
-        stored, found = history.read(folder)
-        stored.pop("environment", None)
-        for name, value in settings.items():
-            if stored.get(name) != value:
-                raise ValueError(
-                    f"A resumed search keeps its settings: {folder} has {name}="
-                    f"{stored.get(name)!r}. Received: {name}={value!r}. Start a new one."
-                )
-        settings["environment"] = environment()
-        return folder, found
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(
-            f"The output folder exists and is not empty: {folder}. "
-            'Choose another one, or go on in it with resume="auto".'
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    settings["environment"] = environment()
-    return folder, []
 
 
 def _next(judge, space, strategy, budget: Budget, seed: int, found) -> Proposal | None:

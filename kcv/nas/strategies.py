@@ -6,8 +6,7 @@ its whole state, and a search that was killed goes on as if it had not been.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -58,12 +57,19 @@ class Draws:
 
 
 class Strategy(Protocol):
-    """What `search` wants: the next candidate, or None at the end."""
+    """What `search` wants: the next candidate, or None at the end.
+
+    Attributes:
+        endless: that it ends with the space only, and has to be told how many candidates to judge.
+    """
+
+    endless: ClassVar[bool]
 
     def propose(self, trials: Sequence[Trial], draws: Draws) -> Proposal | None: ...
 
 
-def _check(name: str, **least: tuple[float, float]) -> None:
+def check_least(name: str, **least: tuple[float, float]) -> None:
+    """Refuse numbers below their least value: `check_least("Halving", epochs=(0, 1))`."""
     for key, (value, low) in least.items():
         if value < low:
             raise ValueError(f"{name} needs {key} >= {low}. Received: {key}={value}.")
@@ -82,10 +88,11 @@ class RandomSearch:
     Source: Li and Talwalkar 2019, https://arxiv.org/abs/1902.07638 (a strong baseline).
     """
 
+    endless: ClassVar[bool] = True
     epochs: int = 3
 
     def __post_init__(self):
-        _check("RandomSearch", epochs=(self.epochs, 1))
+        check_least("RandomSearch", epochs=(self.epochs, 1))
 
     def propose(self, trials: Sequence[Trial], draws: Draws) -> Proposal | None:
         """Return a new candidate, None if there is none."""
@@ -112,6 +119,7 @@ class Evolution:
     Source: Real et al. 2019, https://arxiv.org/abs/1802.01548.
     """
 
+    endless: ClassVar[bool] = True
     epochs: int = 3
     population: int = 10
     sample: int = 4
@@ -119,7 +127,7 @@ class Evolution:
 
     def __post_init__(self):
         ranges = {"epochs": (self.epochs, 1), "population": (self.population, 2)}
-        _check("Evolution", **ranges, sample=(self.sample, 1), crossover=(self.crossover, 0))
+        check_least("Evolution", **ranges, sample=(self.sample, 1), crossover=(self.crossover, 0))
         if self.crossover > 1:
             raise ValueError(f"Evolution needs crossover <= 1. Received: {self.crossover}.")
 
@@ -145,114 +153,3 @@ class Evolution:
     def _winner(self, alive: Sequence[Trial], rng: np.random.Generator) -> Trial:
         sample = [alive[i] for i in rng.integers(len(alive), size=self.sample)]
         return max(sample, key=lambda trial: trial.rank)
-
-
-@dataclass(frozen=True)
-class Halving:
-    """Successive halving: many for a short time, the best of them for longer, and so on.
-
-    A candidate that goes on is trained anew for its longer time, because its learning rate falls
-    over the whole of it.
-
-    Attributes:
-        candidates: of the first round.
-        epochs: of the first round.
-        factor: one in so many goes on, for so many times as long.
-        longest: epochs that no round goes beyond; None for rounds until one candidate is left.
-
-    Raises:
-        ValueError: if a number is too small.
-
-    Source: Jamieson and Talwalkar 2016, https://arxiv.org/abs/1502.07943.
-    """
-
-    candidates: int = 9
-    epochs: int = 1
-    factor: int = 3
-    longest: int | None = None
-
-    def __post_init__(self):
-        numbers = {"candidates": (self.candidates, 1), "epochs": (self.epochs, 1)}
-        _check("Halving", **numbers, factor=(self.factor, 2))
-        if self.longest is not None:
-            _check("Halving", longest=(self.longest, self.epochs))
-
-    @property
-    def rounds(self) -> list[tuple[int, int]]:
-        """Return (candidates, epochs) of each round."""
-        made, count, epochs = [], self.candidates, self.epochs
-        while count and (self.longest is None or epochs <= self.longest):
-            made.append((count, epochs))
-            count, epochs = count // self.factor, epochs * self.factor
-        return made
-
-    def propose(self, trials: Sequence[Trial], draws: Draws) -> Proposal | None:
-        """Return the next candidate, None after the last round."""
-        return self.step(trials, draws)[0]
-
-    def step(self, trials: Sequence[Trial], draws: Draws) -> tuple[Proposal | None, int]:
-        """Return the next candidate, None if all rounds are over, and how many trials they took."""
-        (count, epochs), *later = self.rounds
-        past = list(takewhile(lambda trial: not trial.parents, trials))[:count]
-        if len(past) == len(trials) < count:
-            made = draws.new()
-            if made is not None:
-                return Proposal(made, epochs), len(trials)
-        start = len(past)
-        for count, epochs in later:
-            finished = [trial for trial in past if trial.score is not None]
-            going = sorted(finished, key=lambda trial: -trial.rank)[:count]
-            past = list(trials[start : start + len(going)])
-            if len(past) < len(going):
-                chosen = going[len(past)]
-                return Proposal(chosen.architecture, epochs, (chosen.number,)), len(trials)
-            start += len(going)
-        return None, start
-
-
-@dataclass(frozen=True)
-class Hyperband:
-    """Successive halving several times, from many candidates for a short time to few for long.
-
-    It hedges against a short training that misleads.
-
-    Attributes:
-        epochs: the longest training, a power of `factor` or a little more.
-        factor: one in so many goes on, for so many times as long.
-
-    Raises:
-        ValueError: if a number is too small.
-
-    Source: Li et al. 2018, https://arxiv.org/abs/1603.06560.
-    """
-
-    epochs: int = 9
-    factor: int = 3
-
-    def __post_init__(self):
-        _check("Hyperband", epochs=(self.epochs, 1), factor=(self.factor, 2))
-
-    @property
-    def brackets(self) -> list[Halving]:
-        """Return the halvings in their order."""
-        most = 0
-        while self.factor ** (most + 1) <= self.epochs:
-            most += 1
-        return [
-            Halving(
-                -(-(most + 1) * self.factor**s // (s + 1)),
-                self.epochs // self.factor**s,
-                self.factor,
-                self.epochs,
-            )
-            for s in range(most, -1, -1)
-        ]
-
-    def propose(self, trials: Sequence[Trial], draws: Draws) -> Proposal | None:
-        """Return the next candidate, None after the last bracket."""
-        for bracket in self.brackets:
-            proposal, used = bracket.step(trials, draws)
-            if proposal is not None:
-                return proposal
-            trials = trials[used:]
-        return None

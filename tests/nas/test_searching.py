@@ -88,6 +88,7 @@ def test_a_budget_that_nothing_meets_is_refused(tmp_path):
     with pytest.raises(ValueError, match="No architecture of 300 drawn.*macs=10, parameters=None"):
         nas.search(judge, **WORDS, budget=nas.Budget(macs=10), out=tmp_path / "s")
     assert judge.trained == []
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.parametrize("fault", [ValueError("bad luck"), float("nan"), float("inf")])
