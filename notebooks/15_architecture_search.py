@@ -224,7 +224,7 @@ for name, found in (("random", random), ("evolution", evolved)):
 # rival we take a proxy that costs nothing at all: the number of multiply-adds.
 
 # %% tags=["key-figure"]
-LONG = nb.epochs(8)
+LONG = nb.epochs(5)
 truth = [judge(trial.architecture, LONG) for trial in random.trials]
 proxies = {
     f"accuracy after {SHORT} epochs": [t.rank for t in random.trials],

@@ -10,7 +10,9 @@ import kcv.nas
 
 DATA = sys.argv[1] if len(sys.argv) > 1 else "fashion_mini"
 SEEDS = [int(word) for word in sys.argv[2:]] or [0, 1, 2]
-TRIALS, PROXY, TRUTH, RANKED = 16, 1, 6, 12  # candidates; epochs; epochs; candidates trained on
+TRIALS, RANKED = 16, 12  # candidates of a search; of them, trained again for the truth
+# (short, long) epochs: an epoch of tiles has 15 steps, one of fashion_mini 140
+PROXY, TRUTH = {"fashion_mini": (1, 6)}.get(DATA, (4, 16))
 STRATEGIES = {
     "random": kcv.nas.RandomSearch(epochs=PROXY),
     "evolution": kcv.nas.Evolution(epochs=PROXY, population=6, sample=3),
