@@ -1,6 +1,11 @@
-"""Random search against evolution, and a short training against a longer one.
+"""Random search against evolution at the same budget, and a short training against a longer one.
 
-python recipes/architecture_search.py fashion_mini 0 1 2
+command: python recipes/architecture_search.py fashion_mini 0 1 2   (or tiles)
+measured: not yet with three seeds. One try, tiles, seed 0, 16 candidates of 1 epoch each: best
+    validation accuracy 0.578 by random search, 0.431 by evolution; mean of the candidates after
+    the first 6 0.302 and 0.310. So few steps say little, and shallow networks win them: hence 4
+    epochs of tiles now
+machine: 2 cores of a shared AMD EPYC under load 9, one thread, torch 2.13.0, Keras 3.15.1
 """
 
 import statistics
