@@ -79,7 +79,7 @@ def resolve(
         data=loaded.spec,
         image_size=height if height == width else draft.image_size,
         channels=loaded.channels,
-        loss=_loss(draft.loss, loaded),
+        loss=loss_name(draft.loss, loaded),
         threads=draft.threads or default_threads(),
     ), loaded
 
@@ -124,7 +124,7 @@ def _resizing(recipe: Recipe, folder: Path | None) -> dict | None:
     return None if seen is None else seen.resize
 
 
-def _loss(name: str, data: Data) -> str:
+def loss_name(name: str, data: Data) -> str:
     if data.multi_label and name == "cross_entropy":
         raise ValueError(
             "Images of several classes need loss='binary_cross_entropy', or 'auto'. "
