@@ -1,8 +1,8 @@
 """ViT-Tiny on fashion_mini, 120 epochs on a GPU.
 
 test accuracy 0.8830 (0.8865, 0.8800, 0.8825 with seeds 0, 1, 2); linear classifier 0.842
-command: python recipes/vit_tiny_16.py S, one process a seed, all three at once, code of commit 880ab94 and a
-    part of the next, a454cbc
+command: python recipes/vit_tiny_16.py S, one process a seed, all three at once; the code of commit
+    880ab94 and a part of the next, a454cbc
 machine: NVIDIA H100, 16 cores of a shared server, torch 2.11.0, Keras 3.15.1
 minutes: 7.6, beside a fourth run and the tests for a GPU
 choice: larger batches and ten times the epochs before any accuracy was seen; a run with mixup 0.2

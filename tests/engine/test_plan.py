@@ -294,6 +294,16 @@ def test_folded_chains_answer_as_the_graph_does(name):
     put(net, before)
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "vit_tiny_16"])
+def test_dropout_and_dropped_paths_are_left_out_of_prediction(name):
+    rates = {"dropout": 0.5} | ({"drop_rate": 0.5} if name == "vit_tiny_16" else {})
+    net = tiny(name, **rates)
+    assert any(isinstance(layer, keras.layers.Dropout) for layer in net.layers)
+    folded, x = predictor(net), images(net)
+    assert len(folded.plan.steps) < len(net.session.plan.steps)
+    assert_same([answers(folded, x)], [answers(net.session.plan, x)])
+
+
 @pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
 def test_folded_chains_answer_so_in_other_types(policy):
     keras.config.set_dtype_policy(policy)
