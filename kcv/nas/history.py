@@ -78,6 +78,11 @@ def plain(settings: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(settings))
 
 
+def _counts(path: Path) -> bool:
+    """Return whether a file is more than what a kill left of the first history."""
+    return not path.name.startswith(f".{FILE}.")
+
+
 def opened(
     out: str | Path | None, resume: str | None, settings: dict[str, Any]
 ) -> tuple[Path, list[Trial]]:
@@ -101,7 +106,7 @@ def opened(
                 )
         settings["environment"] = environment()
         return folder, found
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(map(_counts, folder.iterdir()))):
         raise FileExistsError(
             f"The output folder exists and is not empty: {folder}. "
             'Choose another one, or go on in it with resume="auto".'

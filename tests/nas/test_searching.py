@@ -188,6 +188,11 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path):
             nas.search(parameters, **WORDS, out=tmp_path, resume=resume)
 
 
+def test_what_a_kill_left_of_the_first_history_is_in_nobodys_way(tmp_path):
+    (tmp_path / f".{nas.history.FILE}.4711").write_text("{")
+    assert len(nas.search(parameters, **WORDS, out=tmp_path, resume="auto").trials) > 1
+
+
 def test_a_history_that_is_cut_is_refused_and_kept(tmp_path):
     (tmp_path / "search.json").write_text('{"trials": [')
     with pytest.raises(ValueError, match=r"The history .*search.json cannot be read: Expecting"):
