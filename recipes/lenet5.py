@@ -15,15 +15,15 @@ choice: shifts in place of `flip_shift`, as a mirrored digit is another sign, an
 import statistics
 import sys
 
-import keras
-
 import kcv
 
 SEEDS = [int(word) for word in sys.argv[1:]] or [0, 1, 2]
 
 
 def main() -> None:
-    (images, labels), (test_images, test_labels) = keras.datasets.mnist.load_data()
+    from keras.datasets import mnist  # after kcv, which chooses the backend
+
+    (images, labels), (test_images, test_labels) = mnist.load_data()
     accuracies = []
     for seed in SEEDS:
         run = kcv.recipes.train(
