@@ -19,7 +19,7 @@
 #
 # **Links.** [All notebooks](../README.md). Before:
 # [11, light networks](11_light_networks.ipynb). After:
-# [20, the toolbox workflow](20_toolbox_workflow.ipynb).
+# [15, architecture search](15_architecture_search.ipynb).
 
 # %%
 import kcv  # before keras: it chooses the backend

@@ -13,7 +13,8 @@
 # **Time and data.** At most 150 CPU seconds on one thread. Data: the handwritten
 # digits of scikit-learn, so nothing is downloaded.
 #
-# **Links.** [All notebooks](../README.md). The toolbox around a search is the subject
+# **Links.** [All notebooks](../README.md). Before:
+# [13, attention](13_attention_and_vit.ipynb). The toolbox around a search is the subject
 # of [20](20_toolbox_workflow.ipynb).
 
 # %%

@@ -21,8 +21,8 @@
 # **Time and data.** At most 240 CPU seconds on one thread. Data: a small part of
 # Fashion-MNIST that lies inside kcv, so nothing is downloaded.
 #
-# **Links.** [All notebooks](../README.md). The first notebook of the course; its
-# neighbours follow.
+# **Links.** [All notebooks](../README.md). Before:
+# [15, architecture search](15_architecture_search.ipynb), for which kcv trains too.
 
 # %%
 import kcv  # before keras: it chooses the backend
