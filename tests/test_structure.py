@@ -77,3 +77,9 @@ def test_torch_is_named_in_its_rooms_only(path):
 def test_no_module_has_a_name_that_says_nothing():
     empty = {"utils", "common", "helpers", "misc", "base", "registry"}
     assert not [p for p in FILES if p.stem in empty]
+
+
+def test_every_test_file_has_a_name_of_its_own():
+    """pytest imports them by name, and refuses all of them where two have the same."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)
