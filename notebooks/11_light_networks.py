@@ -16,7 +16,8 @@
 # **Time and data.** At most 180 CPU seconds on one thread. Data: small tiles cut out of
 # ten photographs that come with scikit-learn and scikit-image; no download.
 #
-# **Links.** [All notebooks](../README.md). Later:
+# **Links.** [All notebooks](../README.md). Before:
+# [09, LeNet to GoogLeNet](09_alexnet_vgg_googlenet.ipynb). Later:
 # [13, attention](13_attention_and_vit.ipynb), where the cost grows in another way.
 
 # %%
