@@ -3,6 +3,7 @@
 import copy
 import importlib
 import math
+import re
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
@@ -17,6 +18,9 @@ from kcv.weights import files
 from kcv.weights.names import families
 
 Tensors = dict[str, np.ndarray]
+# timm's SqueezeExcite and SEModule, torchvision's SqueezeExcitation, mmpretrain's SELayer,
+# EfficientNetSqueezeExciteLayer of transformers
+GATES = re.compile("SqueezeExcit|SEModule|SELayer")
 
 
 def _planes(images: torch.Tensor) -> torch.Tensor:
@@ -76,8 +80,12 @@ class Torch:
     def randomise(self, images: torch.Tensor) -> None:
         """Give every tensor random values: no zero biases, no scales of one.
 
-        The statistics are those of a batch, moved at random, so that no layer blows up.
+        The statistics are those of a batch, moved at random, so that no layer blows up. Where maps
+        are multiplied by what they excite, variances lie above those of the batch: maps that grow
+        from block to block multiplied rounding errors by 1e6, and float32 said nothing.
         """
+        gated = any(GATES.search(type(m).__name__) for m in self.module.modules())
+        least = 1.0 if gated else 0.5
         generator = torch.Generator().manual_seed(0)
         for name, value in self.module.named_parameters():
             r = torch.randn(value.shape, generator=generator, dtype=torch.float64)
@@ -99,7 +107,7 @@ class Torch:
             norm.momentum = 0.1
             r = torch.randn(norm.running_mean.shape, generator=generator, dtype=torch.float64)
             norm.running_mean.add_(0.1 * r * norm.running_var.sqrt())
-            norm.running_var.mul_(0.5 + torch.rand(r.shape, generator=generator))
+            norm.running_var.mul_(least + torch.rand(r.shape, generator=generator))
 
     def spread(self, images: torch.Tensor) -> None:
         """Scale the last layer so that the logits have a standard deviation of 2."""
@@ -205,11 +213,7 @@ class Keras:
             raise RuntimeError(f"Keras does not load these of the file: {wrong}")
 
     def randomise(self, images: torch.Tensor) -> None:
-        """Give every weight random values, as `Torch.randomise` does.
-
-        Where maps are multiplied by what they excite, variances lie above those of the batch: maps
-        that grow from block to block multiplied rounding errors by 1e5, and float32 said nothing.
-        """
+        """Give every weight random values, as `Torch.randomise` does."""
         gated = any(isinstance(m, keras.layers.Multiply) for m in self.module.layers)
         least = 1.0 if gated else 0.5
         rng = np.random.default_rng(0)
