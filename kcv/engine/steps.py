@@ -227,18 +227,14 @@ class Steps(Base):
     def predict(self, *args, **kwargs):
         given = _arguments(keras.Model.predict, self, args, kwargs)
         given = self._fed(feeding.feed_test, given)
-        boxed = not (reads_every_answer(given.get("callbacks")) or self._predicts_slowly())
+        boxed = not reads_every_answer(given.get("callbacks"))
         given["callbacks"] = in_order(given.get("callbacks"))
         self.__dict__["_boxed"] = boxed
         try:
             outputs = super().predict(**given)
         finally:
             self.__dict__["_boxed"] = False
-        return outputs[0] if boxed else outputs
-
-    def _predicts_slowly(self) -> bool:
-        """Return whether batches are predicted Keras's own way."""
-        return self.session.plan is None or self.run_eagerly
+        return outputs[0] if boxed and hasattr(self.predict_function, "boxes") else outputs
 
     def _renew(self, function) -> None:
         """Forget what the steps remember where there is no function: after `compile`, above all."""
@@ -260,7 +256,7 @@ class Steps(Base):
 
     def make_predict_function(self, force=False):
         self._renew(self.predict_function)
-        if self._predicts_slowly():
+        if self.session.plan is None or self.run_eagerly:
             return super().make_predict_function(force)
         if self.predict_function is None or force:
 
@@ -270,6 +266,7 @@ class Steps(Base):
                 # Keras hands a tensor to its callbacks as an array, for which the host has to wait
                 return [scores] if self.__dict__.get("_boxed") else scores
 
+            one_step_on_data.boxes = True  # type: ignore[attr-defined]
             self.predict_function = one_step_on_data
         return self.predict_function
 

@@ -163,6 +163,26 @@ def test_a_callback_gets_the_answers_of_each_batch_as_from_keras():
     assert {type(part) for part in kept[0]} == {type(part) for part in kept[1]}
 
 
+def own_function(net):
+    """Give a network a function of the user's own in the place of kcv's."""
+    net.predict_function = lambda data: net(data[0], training=False).detach()
+    net.make_predict_function = lambda force=False: net.predict_function
+    return net
+
+
+@pytest.mark.parametrize("way", ["a subclass", "a function", "eager", "no plan"])
+def test_answers_of_the_users_own_way_come_as_they_are(way):
+    expected = network().predict(X, batch_size=8, verbose=0)
+    net = network(Plain if way == "a subclass" else models.Model)
+    if way == "a function":
+        own_function(net)
+    elif way == "eager":
+        net.compile(loss=losses.CrossEntropy(), run_eagerly=True)
+    elif way == "no plan":
+        net.layers[-1].activity_regularizer = keras.regularizers.L2(1e-9)
+    np.testing.assert_allclose(net.predict(X, batch_size=8, verbose=0), expected, atol=1e-5)
+
+
 def test_several_answers_come_as_from_keras():
     keras.utils.set_random_seed(0)
     net = models.features(tiny("resnet18"), ["stage2", "stage4"])
