@@ -121,6 +121,15 @@ def test_candidates_that_all_fail_end_the_search_with_the_reason(tmp_path):
         found.best  # noqa: B018
 
 
+@pytest.fixture
+def listening():
+    """Let Ctrl-C arrive: a process in the background of a shell is told to be deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_ctrl_c_leaves_a_folder_that_goes_on_as_if_nothing_had_happened(tmp_path, caplog):
     straight = nas.search(parameters, SPACE, trials=8, out=tmp_path / "straight")
     calls = iter(range(8))
