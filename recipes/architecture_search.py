@@ -2,12 +2,12 @@
 
 command: python recipes/architecture_search.py fashion_mini 0 1 2   (or tiles, or an .npz file with
     x_train, y_train, x_test and y_test, of which the first 10,000 images are taken)
-measured: the first 10,000 images of CIFAR-10, 16 candidates of 1 epoch, seeds 0, 1, 2: best validation
-    accuracy 0.402, 0.361, 0.375 by random search and 0.400, 0.404, 0.405 by evolution; mean of the
-    candidates after the first 6 0.326, 0.303, 0.315 and 0.378, 0.380, 0.376. Spearman of 1 epoch and
-    4, 8 candidates: 0.62. A search took 2 to 4 minutes, beside one other process. On tiles, seed 0,
-    1 epoch of 15 steps each, evolution lost: best 0.578 and 0.431, hence 4 epochs of tiles now;
-    fashion_mini is not measured yet
+measured: the first 10,000 images of CIFAR-10, 16 candidates of 1 epoch, seeds 0, 1, 2: best
+    validation accuracy 0.402, 0.361, 0.375 by random search and 0.400, 0.404, 0.405 by evolution;
+    mean of the candidates after the first 6 0.326, 0.303, 0.315 and 0.378, 0.380, 0.376. Spearman
+    of 1 epoch and 4, 8 candidates: 0.62. A search took 2 to 4 minutes, beside one other process. On
+    tiles, seed 0, 1 epoch of 15 steps each, evolution lost: best 0.578 and 0.431, hence 4 epochs of
+    tiles now; fashion_mini is not measured yet
 machine: 2 cores of a shared AMD EPYC, one thread, torch 2.13.0, Keras 3.15.1
 """
 
