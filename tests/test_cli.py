@@ -146,6 +146,7 @@ def test_a_shown_recipe_is_a_configuration(tmp_path, capsys):
     assert recipes.Recipe.from_toml(tmp_path / "r.toml") == recipes.get("resnet18")
 
 
+@pytest.mark.slow
 def test_a_profile_counts_and_times(capsys):
     assert cli.main(["profile", "mobilenet_v2_035", "--image-size", "32"]) == 0
     text = capsys.readouterr().out

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from families import COUNTS
+from families import COUNTS, quick_or_slow
 
 from kcv import kernels, layers, losses, models
 from kcv.cost import CONVENTION, cost
@@ -25,7 +25,7 @@ def small():
     return keras.Model(image, layers.classify(x, 5), name="small")
 
 
-@pytest.mark.parametrize("name", sorted(COUNTS))
+@pytest.mark.parametrize("name", quick_or_slow(COUNTS))
 def test_figures_equal_the_reference(name):
     row = COUNTS[name]
     counted = cost(sketch(name, image_size=int(row["at_size"])))

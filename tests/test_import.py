@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from kcv import backend
 
 # Keras itself imports scikit-learn, OpenCV and huggingface_hub where they are installed.
@@ -47,6 +49,7 @@ def test_what_keras_writes_unasked_is_no_choice(tmp_path):
     assert python(code, KERAS_HOME=str(tmp_path)) == "torch"
 
 
+@pytest.mark.slow
 def test_a_backend_chosen_in_keras_json_stays(tmp_path):
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
     code = "import kcv, keras; print(keras.backend.backend())"
@@ -63,6 +66,7 @@ def test_the_environment_decides_first(tmp_path):
     assert python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="jax") == "jax"
 
 
+@pytest.mark.slow
 def test_import_takes_less_than_half_as_long_again_as_keras():
     """CPU seconds in one process: `import kcv` imports Keras, and then what is its own."""
     code = "from time import process_time as now; times = [now()]; import keras; "

@@ -20,6 +20,7 @@ net.fit(x, np.zeros((3, 32, 32, 16), "float32"), epochs=20, verbose=0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not kernels.TORCH, reason="a fault of torch")
 def test_narrow_strided_projections_do_not_corrupt_the_memory():
     done = subprocess.run([sys.executable, "-c", NARROW], capture_output=True, text=True)

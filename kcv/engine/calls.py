@@ -97,7 +97,7 @@ def _conv(layer, tensors) -> Call | None:
     def run(tensors, training):
         (x,) = tensors
         x = x if apart is None else F.pad(x, apart)
-        return torch.conv2d(x, kernel(), bias(), stride, inside, dilation, groups)
+        return kernels.conv_first(x, kernel(), bias(), stride, inside, dilation, groups)
 
     return _activated(layer, run, "first", (kernel, bias))
 

@@ -28,6 +28,7 @@ from kcv.kernels.objective import (
 )
 from kcv.kernels.padding import pads
 from kcv.kernels.pooling import avg_pool2d, max_pool2d
+from kcv.kernels.products import conv_first
 from kcv.kernels.randomness import drop_path, random_state, seed_backend, set_random_state
 from kcv.kernels.views import cast_like, pad_end, prepend, reshape, roll, rows, transpose, unbind
 
@@ -39,6 +40,7 @@ __all__ = [
     "batch_norm",
     "cast_like",
     "conv2d",
+    "conv_first",
     "corrupts",
     "binary_cross_entropy",
     "cross_entropy",

@@ -118,6 +118,7 @@ def test_damaged_newest_costs_one_epoch_and_is_written_anew(tiny, tmp_path, capl
     assert Checkpoint(tmp_path).restore(tiny.model()) == 4
 
 
+@pytest.mark.slow
 def test_killed_runs_continue_bit_for_bit(tmp_path):
     script = Path(__file__).with_name("killed_runs.py")
     path = os.pathsep.join([str(script.parent), *sys.path])

@@ -61,7 +61,10 @@ def as_published(height, width, distances, ratio, rotate):
     return expected
 
 
-@pytest.mark.parametrize(("ratio", "rotate"), [(0.6, 1), (0.5, 1), (0.3, 1), (0.6, 4), (0.5, 31)])
+TURNED = pytest.param(0.5, 31, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("ratio", "rotate"), [(0.6, 1), (0.5, 1), (0.3, 1), (0.6, 4), TURNED])
 def test_grids_are_drawn_as_their_authors_do(ratio, rotate):
     distances, shape = (range(4, 6), (20, 30)) if rotate == 1 else (range(4, 5), (40, 30))
     reach = (distances[0] / min(shape), distances[-1] / min(shape))

@@ -7,6 +7,7 @@ import csv
 import math
 
 import numpy as np
+import pytest
 
 # Exact parameters, batch-norm statistics and multiply-adds (thousand millions, for one image of
 # at_size pixels), each from the reference that its line names.
@@ -136,6 +137,21 @@ TINY = {
     },
     "convnext_atto": {"width": 16, "depths": (1, 1, 2, 1), "stem": "medium"},
 }
+
+# What `make test` tries everything on. The others are deep, and building them takes most of the
+# time: `make test` shows that they compute what Keras does, the slow tests show the rest.
+QUICK = {
+    "lenet5", "alexnet", "vgg11_bn", "resnet18", "squeezenet1_1", "mobilenet_v2", "vit_tiny_16",
+    "swin_tiny", "convnext_atto",
+}  # fmt: skip
+
+
+def quick_or_slow(names):
+    """Return test parameters: names, of which those that are not quick are marked slow."""
+    return [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in sorted(names)]
+
+
+MEMBERS = quick_or_slow(TINY)
 
 # How a tiny member is made twice as wide, and deeper.
 WIDER = {

@@ -7,7 +7,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from families import DEEPER, FIXED, TINY, WIDER
+from families import DEEPER, FIXED, MEMBERS, TINY, WIDER
 from test_models import output, pixels, sketch, tiny
 
 from kcv import models
@@ -25,7 +25,7 @@ def kernels_of(net):
     return len([w for w in net.trainable_weights if len(w.shape) > 1])
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_width_widens_every_layer(name):
     width = TINY[name].get("width", models.fields(name)["width"])
     large = sketch(name, **WIDER.get(name, WIDER["default"])(width))
@@ -33,7 +33,7 @@ def test_width_widens_every_layer(name):
     assert large.count_params() > 2 * plain(name).count_params()
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_depth_adds_layers_and_rates_add_dropout(name):
     """Dropout in every family, stochastic depth in every one that sums."""
     small, sums = plain(name), "drop_rate" in models.fields(name)
@@ -68,7 +68,7 @@ def strides(tensors, side):
 TOKENS, UNPADDED = {"vit_tiny_16", "deit_tiny_distilled_16"}, {"lenet5"}
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_the_paper_s_network_takes_any_size_and_names_a_map_at_every_stride(name):
     side = 299 if name == "inception_v3" else 225
     net = sketch(name, image_size=(side, 131), stem="standard", channels=1, num_classes=None)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from families import RULES, TINY
+from families import RULES, TINY, quick_or_slow
 from test_models import still, tiny
 
 from kcv.layers import (
@@ -34,7 +34,7 @@ def test_every_family_has_rules():
     assert {VARIANTS[name].func for name in TINY} == {VARIANTS[name].func for name in RULES}
 
 
-@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("name", quick_or_slow(RULES))
 def test_kernels_start_as_the_family_says(name):
     of_conv, of_dense, of_last = RULES[name]
     net, wrong = tiny(name, num_classes=40), []
@@ -48,7 +48,7 @@ def test_kernels_start_as_the_family_says(name):
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("name", quick_or_slow(RULES))
 def test_biases_start_at_zero_and_norms_at_one(name):
     for weight in still(name).weights:
         value = keras.ops.convert_to_numpy(weight)

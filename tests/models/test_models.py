@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from families import COUNTS, TINY
+from families import COUNTS, MEMBERS, TINY, quick_or_slow
 
 from kcv import listing, losses, models
 from kcv.layers import PositionEmbedding, resize_positions
@@ -54,7 +54,7 @@ def test_every_family_has_a_tiny_member():
     assert families == {VARIANTS[name].func for name in TINY}
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_a_saved_network_gives_equal_outputs(name, tmp_path):
     net, x = still(name), pixels()
     net.save(tmp_path / "net.keras")
@@ -71,7 +71,7 @@ class Halved(keras.callbacks.Callback):
         self.model.stop_training = logs["loss"] < self.first / 2
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_loss_falls_on_one_batch(name):
     net, y = tiny(name), np.arange(8) % 4
     net.compile(keras.optimizers.Adam(1e-3), losses.CrossEntropy())
@@ -80,7 +80,7 @@ def test_loss_falls_on_one_batch(name):
     assert min(loss[-5:]) < 0.7 * loss[0]
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+@pytest.mark.parametrize("name", quick_or_slow(["googlenet", "inception_v3"]))
 def test_auxiliary_heads_count_in_training_only(name):
     size = {"googlenet": 64, "inception_v3": 128}[name]
     net, x, y = tiny(name, aux=True, image_size=size, dropout=0.0), pixels(4, size), np.arange(4)
@@ -94,7 +94,7 @@ def test_auxiliary_heads_count_in_training_only(name):
     assert weighted > 1.2 * alone
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_other_shapes_build_and_run(name):
     net = tiny(name, image_size=(33, 47), channels=1, num_classes=None)
     x = np.zeros((1, 33, 47, 1), "float32")
@@ -112,7 +112,7 @@ def refusal(name, **changes):
     return ""
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_every_stem_fits_28_pixels_or_says_what_does(name):
     words = []
     for stem in ("standard", "medium", "small"):
@@ -125,7 +125,7 @@ def test_every_stem_fits_28_pixels_or_says_what_does(name):
         assert "Exception encountered" not in sentence
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_inner_maps_have_names(name):
     net = still(name)
     stages = [layer.name for layer in net.layers if layer.name.startswith("stage")]
@@ -136,7 +136,7 @@ def test_inner_maps_have_names(name):
     np.testing.assert_allclose(maps[-1], output(net, pixels(2)), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_networks_take_raw_pixels_when_they_normalise(name):
     plain, whole = still(name), tiny(name, normalize=((120, 110, 100), (50, 60, 70)))
     whole.set_weights(plain.get_weights())
@@ -145,7 +145,7 @@ def test_networks_take_raw_pixels_when_they_normalise(name):
     np.testing.assert_allclose(output(whole, raw), wanted, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", MEMBERS)
 def test_mixed_precision_trains(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
     net = tiny(name)

@@ -5,6 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from families import quick_or_slow
 from test_models import TINY, output, pixels, sketch, still, tiny
 
 from kcv import losses, models, optimizers, weights
@@ -12,7 +13,7 @@ from kcv.layers import WindowAttention
 
 # Flattened maps tie these to one size.
 TIED = {"lenet5", "alexnet"}
-FREE = sorted(set(TINY) - TIED)
+FREE = quick_or_slow(set(TINY) - TIED)
 
 
 def state(model):
@@ -28,12 +29,18 @@ def shuffled_weights(net):
             variable.assign(value * rng.uniform(0.8, 1.2, value.shape) + 0.01)
 
 
-# a size that no stride divides for all, and one that cuts windows and rounds halves elsewhere
-AT = [(name, 20) for name in FREE] + [(name, 28) for name in ("mobilenet_v2", "swin_tiny")]
+@pytest.mark.parametrize("name", FREE)
+def test_a_network_at_another_size_is_the_one_built_for_it(name):
+    """At a size that no stride divides for all."""
+    assert_built_for(name, 20)
 
 
-@pytest.mark.parametrize(("name", "size"), AT)
-def test_a_network_at_another_size_is_the_one_built_for_it(name, size):
+@pytest.mark.parametrize("name", ["mobilenet_v2", "swin_tiny"])
+def test_a_size_that_cuts_windows_and_rounds_halves_is_the_one_built_for_it(name):
+    assert_built_for(name, 28)
+
+
+def assert_built_for(name, size):
     net = tiny(name)
     shuffled_weights(net)
     other = models.at_size(net, size)
@@ -99,7 +106,10 @@ def test_an_image_that_is_too_small_says_why():
         models.at_size(still("vit_tiny_16"), 2)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_16", "swin_tiny", "mobilenet_v2"])
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("swin_tiny", "mobilenet_v2")]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_16", *OTHERS])
 def test_a_step_at_another_size_trains_the_network(name):
     net = tiny(name)
     net.compile(keras.optimizers.Adam(3e-3), losses.CrossEntropy())

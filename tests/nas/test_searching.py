@@ -160,6 +160,7 @@ nas.search(judge, space, strategy, trials=5, out=out, resume="auto")
 """
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on_bit_for_bit(tmp_path, capsys):
     """Real trainings, a process of its own, and a signal that nothing can catch."""
     code = f"out = {str(tmp_path / 'killed')!r}{KILLED}"

@@ -64,6 +64,7 @@ def checkpoint(tmp_path_factory):
     return kcv.weights.save(net, tmp_path_factory.mktemp("weights") / "w.safetensors", "timm")
 
 
+@pytest.mark.slow
 def test_fine_tuning_on_few_images_takes_enough_steps_and_says_so(
     checkpoint, images, tmp_path, caplog
 ):

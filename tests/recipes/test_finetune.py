@@ -33,6 +33,7 @@ def test_a_file_brings_its_network_and_the_data_bring_the_head(checkpoint, tmp_p
     assert "test" in run.metrics
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_run_resumes_without_its_source(checkpoint, tmp_path):
     _, path = checkpoint
     source = tmp_path / "gone.safetensors"

@@ -52,6 +52,7 @@ def test_a_network_learns_from_images_that_grow(name, tmp_path):
     assert recipes.evaluate(run.path)["accuracy"] == run.metrics["test"]["accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS_SLOWLY)
 def test_a_run_resumed_in_mid_growth_is_the_uninterrupted_one(name, tmp_path):
     options = {"epochs": 4, "ema_decay": 0.9}

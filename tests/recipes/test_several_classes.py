@@ -135,6 +135,7 @@ def test_the_report_tells_them_class_by_class(run):
         kcv.report.confusion(run)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_uninterrupted_one(data, tmp_path):
     options = {**QUICK, "epochs": 2, "threads": 1, "class_weights": "balanced", "mixup": 0.4}
     whole = recipes.train("resnet18", data, out=tmp_path / "whole", **options)

@@ -43,7 +43,8 @@ def kinds_of_training():
             recipe = recipes.get(name, setting)
             alike = recipe.changed(model="", source="", image_size=0, network={})
             steps.setdefault((VARIANTS[name].func, repr(alike)), (name, setting))
-    return sorted(steps.values())
+    slow = {"published": [pytest.mark.slow], "short": []}
+    return [pytest.param(*step, marks=slow[step[1]]) for step in sorted(steps.values())]
 
 
 @pytest.mark.parametrize(("name", "setting"), kinds_of_training())

@@ -101,6 +101,7 @@ def test_predictions_have_the_keys_of_the_api(run):
     assert len(result["top"]) == 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(tmp_path):
     first, second = (quick(out=tmp_path / name, epochs=1) for name in "ab")
     other = quick(out=tmp_path / "c", epochs=1, seed=1)
@@ -156,6 +157,7 @@ def test_a_folder_of_photos_trains_and_skips_what_it_cannot_read(tmp_path):
     assert "torn.jpg" in (run.path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_evaluation_on_a_folder_of_classes_counts_every_image(tmp_path):
     root = photos(tmp_path / "photos")
     run = quick(f"folder:{root}", out=tmp_path / "run", image_size=16, batch_size=8)
@@ -226,6 +228,7 @@ def test_ctrl_c_leaves_a_usable_folder_and_code_130(tmp_path):
     assert "pred_class" in kcv.predict(folder, np.zeros((8, 8, 1), np.uint8))[0]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
     folder = tmp_path / "run"
     process = start(folder)
@@ -243,6 +246,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     assert [row["epoch"] for row in _rows(folder)][: done + 1] == list(range(1, done + 2))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
     folder = tmp_path / "run"
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000));"
@@ -285,6 +289,7 @@ def fill(disk):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_on_a_full_disk_ends_in_a_line_and_goes_on_when_there_is_room(small_disk):
     process = start(small_disk / "run", "--set", "network.width=0.25")
     wait_for_epochs(small_disk / "run", 1, process)
@@ -316,6 +321,7 @@ def _newest(folder):
     return max(int(p.stem.split("-")[1]) for p in (folder / "checkpoints").glob("*.json"))
 
 
+@pytest.mark.slow
 def test_a_disk_full_from_the_start_is_one_line(small_disk):
     fill(small_disk)
     process = start(small_disk / "run")
@@ -336,6 +342,7 @@ def test_a_full_disk_keeps_the_model_before(small_disk):
     assert sorted(p.name for p in small_disk.iterdir()) == ["filler", "model.keras"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_the_first_epoch_ends_leaves_a_usable_folder(tmp_path):
     folder = tmp_path / "run"
     process = start(folder, "--set", "network.width=0.5", "batch_size=16", "image_size=32")
@@ -354,6 +361,7 @@ def test_ctrl_c_before_the_first_epoch_ends_leaves_a_usable_folder(tmp_path):
     assert "no epoch was finished" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_result_is_measured_costs_no_epoch(tmp_path, monkeypatch, caplog):
     def interrupt(data):
         raise KeyboardInterrupt

@@ -101,6 +101,7 @@ def test_evaluate_resizes_so_too(run, photos):
     assert answer["loss"] != pytest.approx(loss_of(run.model, photos, OTHER), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_still_resizes_so(run, photos, tmp_path):
     import shutil
 

@@ -266,6 +266,7 @@ def test_diverged_run_is_said_to_have_diverged(run):
     assert "not a finite number from epoch 4 on" in problems_of(run)
 
 
+@pytest.mark.slow
 def test_failed_write_leaves_the_former_report(run, monkeypatch):
     kcv.report.write(run)
     monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("full")))
@@ -274,6 +275,7 @@ def test_failed_write_leaves_the_former_report(run, monkeypatch):
     assert (run / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
 
 
+@pytest.mark.slow
 def test_page_of_a_thousand_classes_of_photos_stays_small(tmp_path):
     names = [f"class {i}" for i in range(1000)]
     path = write_end(write_start(tmp_path), names=names, count=3000, channels=3, size=224)

@@ -11,8 +11,8 @@ from kcv.weights.tuning import depths
 
 @pytest.fixture
 def network():
-    keras.utils.clear_session()  # names count from the start
-    return kcv.models.build("resnet18", num_classes=3, image_size=32, stem="small")
+    keras.utils.clear_session(free_memory=False)  # names count from the start
+    return kcv.models.build("resnet18", num_classes=3, image_size=32, stem="small", width=0.25)
 
 
 def test_everything_up_to_an_output_is_frozen(network):
@@ -61,7 +61,7 @@ def test_residual_networks_are_as_deep_as_they_have_blocks(network):
 
 
 def test_transformers_are_as_deep_as_they_have_blocks():
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     network = kcv.models.build("vit_tiny_16", num_classes=3, image_size=32, depth=4)
     found = depths(network)
     assert found["position_embedding"] == 0

@@ -38,6 +38,7 @@ def test_half_of_the_planted_errors_are_found_and_half_of_the_found_are_errors(n
     assert found.accuracy > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiles", "textures"])
 def test_photographs_are_judged_as_well_though_the_embedding_says_less(name):
     pytest.importorskip("skimage")

@@ -30,7 +30,7 @@ def parity(references):
     module = importlib.import_module("parity")
     yield module
     module.wide(False)
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
 
 
 @pytest.mark.slow
@@ -83,13 +83,13 @@ def test_files_that_keras_writes_are_loaded(tmp_path, rng, make, ending):
 
 @pytest.mark.parametrize("make", [convnext, pytest.param(inception, marks=pytest.mark.slow)])
 def test_keras_loads_what_kcv_writes(tmp_path, rng, make):
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
     name, theirs, changes = make()
     needed = names.numerics(name, "keras/any")
     size = theirs.input_shape[1]
     ours = models.build(name, num_classes=5, image_size=size, **changes, **needed)
     path = kcv.weights.save(ours, tmp_path / "ours.h5", format="keras")
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
     if make is inception:
         theirs = keras.applications.InceptionV3(**CONVNEXT, input_shape=(75, 75, 3))
     theirs.load_weights(path, by_name=True)

@@ -1,0 +1,141 @@
+"""Convolutions as matrix products: the numbers, the gradients and the memory order of torch's."""
+
+import numpy as np
+import pytest
+from test_models import pixels, tiny
+
+from kcv import kernels, losses, optimizers
+
+if not kernels.TORCH:
+    pytest.skip("the products are torch's", allow_module_level=True)
+import torch
+
+from benchmarks import counts
+from kcv.kernels import products
+from kcv.kernels.products import Ways
+
+ALL, KERNEL = Ways(True, True), Ways(False, True)
+
+
+def operands(size, side=5, dtype=torch.float64):
+    """Return a map and a kernel as layers hold them: channels last in memory."""
+    torch.manual_seed(0)
+    x = torch.randn(3, side, side, 8, dtype=dtype).permute(0, 3, 1, 2)
+    kernel = torch.randn(6, *size, 8, dtype=dtype).permute(0, 3, 1, 2)
+    return x.requires_grad_(), kernel.requires_grad_()
+
+
+@pytest.mark.parametrize("how", [ALL, KERNEL], ids=["all", "kernel"])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"),
+    [
+        ((3, 3), (1, 1), (1, 1)),
+        ((3, 3), (2, 2), (1, 1)),
+        ((1, 1), (1, 1), (0, 0)),
+        ((1, 1), (2, 2), (0, 0)),
+        ((1, 1), (1, 1), (1, 1)),
+        ((3, 1), (1, 2), (1, 0)),
+        ((2, 2), (3, 3), (0, 0)),
+    ],
+)
+def test_a_product_is_the_convolution(size, stride, padding, how):
+    x, kernel = operands(size)
+    ours = products._Product.apply(x, kernel, list(stride), list(padding), how)
+    wanted = torch.conv2d(x, kernel, None, stride, padding)
+    grad = torch.randn_like(wanted)
+    found = [ours, *torch.autograd.grad(ours, (x, kernel), grad)]
+    right = [wanted, *torch.autograd.grad(wanted, (x, kernel), grad)]
+    for a, b in zip(found, right, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    # fused optimizers need a gradient to lie as its weight does
+    assert found[2].stride() == kernel.stride()
+
+
+def test_a_map_that_lies_otherwise_is_read_rightly():
+    x, kernel = operands((3, 3))
+    turned = x.detach().contiguous()
+    ours = products._Product.apply(turned, kernel, [1, 1], [1, 1], ALL)
+    torch.testing.assert_close(ours, torch.conv2d(turned, kernel, None, 1, 1))
+
+
+def test_a_gradient_has_a_gradient():
+    found = []
+    for run in (
+        lambda x, k: products._Product.apply(x, k, [1, 1], [1, 1], ALL),
+        lambda x, k: torch.conv2d(x, k, None, 1, 1),
+    ):
+        x, kernel = operands((3, 3))
+        (first,) = torch.autograd.grad(run(x, kernel).square().sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(first.square().sum(), (x, kernel)))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Let every convolution that may be a product be one, on every processor."""
+    monkeypatch.setattr(products, "pays", lambda: True)
+    monkeypatch.setattr(products, "ways", lambda *shapes: ALL)
+
+
+def step(seed=0):
+    """Take a step of a small network; return its weights and what was dispatched."""
+    kernels.seed_backend(seed)
+    net = tiny("resnet50d")
+    rng = np.random.default_rng(seed)
+    net.set_weights([rng.uniform(0.5, 1, w.shape) / np.prod(w.shape[:-1]) for w in net.weights])
+    net.compile(optimizers.SGD(0.1, momentum=0.9), losses.CrossEntropy())
+    with counts.Operations() as seen:
+        net.fit(pixels(8), np.arange(8) % 4, batch_size=4, epochs=1, shuffle=False, verbose=0)
+    return net.get_weights(), seen.counts
+
+
+def test_training_takes_products_and_gives_what_it_gave(monkeypatch):
+    monkeypatch.setattr(products, "pays", lambda: False)
+    before, plain = step()
+    monkeypatch.setattr(products, "pays", lambda: True)
+    monkeypatch.setattr(products, "ways", lambda *shapes: ALL)
+    after, seen = step()
+    assert not [name for name in plain if name.startswith("kcv.")]
+    for name in ("conv2d_product", "conv2d_product_of_map", "conv2d_product_of_kernel"):
+        assert seen[f"kcv.{name}.default"] > 10
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.usefixtures("eager")
+def test_only_what_learns_in_float32_is_a_product():
+    places = ((1, 1), (1, 1), (1, 1), 1)
+    x, kernel = operands((3, 3), dtype=torch.float32)
+    wide_x, wide_kernel = operands((3, 3))
+    with counts.Operations() as seen:
+        kernels.conv_first(x, kernel, torch.zeros(6), *places)
+        kernels.conv_first(x, kernel.detach(), None, *places)
+        kernels.conv_first(wide_x, wide_kernel, None, *places)
+        kernels.conv_first(x, kernel, None, (1, 1), (2, 2), (2, 2), 1)
+        with torch.no_grad():
+            kernels.conv_first(x, kernel, None, *places)
+    assert seen.counts["aten.convolution.default"] == 5
+    with counts.Operations() as seen:
+        kernels.conv_first(x, kernel, None, *places)
+    assert seen.counts == {"kcv.conv2d_product.default": 1}
+
+
+# What `python -m benchmarks.products` measured as faster, and as slower.
+@pytest.mark.parametrize(
+    ("image", "kernel", "stride", "wanted"),
+    [
+        ((16, 512, 2, 2), (512, 512, 3, 3), 1, ALL),
+        ((16, 256, 4, 4), (512, 256, 3, 3), 2, ALL),
+        ((8, 256, 8, 8), (256, 256, 3, 3), 1, KERNEL),
+        ((8, 2048, 4, 4), (512, 2048, 1, 1), 1, ALL),
+        ((8, 1024, 8, 8), (256, 1024, 1, 1), 1, None),
+        ((16, 64, 16, 16), (64, 64, 3, 3), 1, None),
+        # half a million pixels: their patches would take 2.4 GB
+        ((512, 512, 32, 32), (512, 512, 3, 3), 1, None),
+    ],
+)
+def test_a_product_is_taken_where_it_was_faster(image, kernel, stride, wanted):
+    edge = kernel[2] // 2
+    assert products.ways(image, kernel, (stride, stride), (edge, edge)) == wanted
