@@ -40,7 +40,7 @@ def operands(size, side=5, dtype=torch.float64):
 )
 def test_a_product_is_the_convolution(size, stride, padding, how):
     x, kernel = operands(size)
-    ours = products._Product.apply(x, kernel, list(stride), list(padding), how)
+    ours = products._Product.apply(x, kernel, None, list(stride), list(padding), 1, how)
     wanted = torch.conv2d(x, kernel, None, stride, padding)
     grad = torch.randn_like(wanted)
     found = [ours, *torch.autograd.grad(ours, (x, kernel), grad)]
@@ -52,17 +52,47 @@ def test_a_product_is_the_convolution(size, stride, padding, how):
     assert found[2].stride() == kernel.stride()
 
 
+@pytest.mark.parametrize("edge", [1, 2, 3, 5, 6])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("side", [3, 5])
+def test_a_depthwise_kernel_has_the_gradient_of_torch(side, stride, edge):
+    torch.manual_seed(0)
+    x = torch.randn(3, edge, edge + 1, 4, dtype=torch.float64).permute(0, 3, 1, 2).requires_grad_()
+    kernel = torch.randn(4, 1, side, side, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(4, dtype=torch.float64, requires_grad=True)
+    places = [stride] * 2, [side // 2] * 2
+    found = []
+    for y in (
+        products._Product.apply(x, kernel, bias, *places, 4, KERNEL),
+        torch.conv2d(x, kernel, bias, *places, 1, 4),
+    ):
+        torch.manual_seed(1)
+        found.append([y, *torch.autograd.grad(y, (x, kernel, bias), torch.randn_like(y))])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+    assert found[0][2].stride() == kernel.stride()
+
+
+def test_a_bias_is_added_and_learns():
+    x, kernel = operands((3, 3))
+    bias = torch.randn(6, dtype=torch.float64, requires_grad=True)
+    ours = products._Product.apply(x, kernel, bias, [1, 1], [1, 1], 1, ALL)
+    wanted = torch.conv2d(x, kernel, bias, 1, 1)
+    found, right = (torch.autograd.grad(y.square().sum(), bias) for y in (ours, wanted))
+    torch.testing.assert_close((ours, *found), (wanted, *right))
+
+
 def test_a_map_that_lies_otherwise_is_read_rightly():
     x, kernel = operands((3, 3))
     turned = x.detach().contiguous()
-    ours = products._Product.apply(turned, kernel, [1, 1], [1, 1], ALL)
+    ours = products._Product.apply(turned, kernel, None, [1, 1], [1, 1], 1, ALL)
     torch.testing.assert_close(ours, torch.conv2d(turned, kernel, None, 1, 1))
 
 
 def test_a_gradient_has_a_gradient():
     found = []
     for run in (
-        lambda x, k: products._Product.apply(x, k, [1, 1], [1, 1], ALL),
+        lambda x, k: products._Product.apply(x, k, None, [1, 1], [1, 1], 1, ALL),
         lambda x, k: torch.conv2d(x, k, None, 1, 1),
     ):
         x, kernel = operands((3, 3))
@@ -110,13 +140,12 @@ def test_only_what_learns_in_float32_is_a_product():
     x, kernel = operands((3, 3), dtype=torch.float32)
     wide_x, wide_kernel = operands((3, 3))
     with counts.Operations() as seen:
-        kernels.conv_first(x, kernel, torch.zeros(6), *places)
         kernels.conv_first(x, kernel.detach(), None, *places)
         kernels.conv_first(wide_x, wide_kernel, None, *places)
         kernels.conv_first(x, kernel, None, (1, 1), (2, 2), (2, 2), 1)
         with torch.no_grad():
             kernels.conv_first(x, kernel, None, *places)
-    assert seen.counts["aten.convolution.default"] == 5
+    assert seen.counts["aten.convolution.default"] == 4
     with counts.Operations() as seen:
         kernels.conv_first(x, kernel, None, *places)
     assert seen.counts == {"kcv.conv2d_product.default": 1}
@@ -130,8 +159,15 @@ def test_only_what_learns_in_float32_is_a_product():
         ((16, 256, 4, 4), (512, 256, 3, 3), 2, ALL),
         ((8, 256, 8, 8), (256, 256, 3, 3), 1, KERNEL),
         ((8, 2048, 4, 4), (512, 2048, 1, 1), 1, ALL),
+        ((128, 96, 4, 4), (576, 96, 1, 1), 1, KERNEL),
+        ((128, 160, 2, 2), (960, 160, 1, 1), 1, ALL),
         ((8, 1024, 8, 8), (256, 1024, 1, 1), 1, None),
         ((16, 64, 16, 16), (64, 64, 3, 3), 1, None),
+        ((128, 960, 2, 2), (960, 1, 3, 3), 1, KERNEL),
+        ((8, 768, 7, 7), (768, 1, 7, 7), 1, KERNEL),
+        ((128, 480, 3, 3), (480, 1, 3, 3), 2, KERNEL),
+        ((32, 480, 3, 3), (480, 1, 3, 3), 1, None),
+        ((128, 384, 4, 4), (384, 1, 3, 3), 1, None),
         # half a million pixels: their patches would take 2.4 GB
         ((512, 512, 32, 32), (512, 512, 3, 3), 1, None),
     ],

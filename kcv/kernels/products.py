@@ -1,4 +1,4 @@
-"""Convolutions of small maps with large kernels, trained as matrix products.
+"""Convolutions of small maps with large kernels, trained as products.
 
 Where a map has few pixels and a kernel many numbers (the last stages of a ResNet, small images),
 torch's convolution library, oneDNN, spends its time on bringing kernels and their gradients into
@@ -6,9 +6,13 @@ orders of its own. On CPUs without AVX-512 the gradient of a 3x3 kernel of 512 c
 2x2 pixels took 57 ms so, and 7 ms as one product of matrices (batch 16, one thread of an AMD EPYC);
 `python -m benchmarks.products` measures it for many shapes. A kernel that lies in memory as
 `kcv.kernels.layout` puts it is such a matrix already, and so is its gradient.
+
+A depthwise kernel that is as large as its map has a gradient that oneDNN computes one number after
+the other: 47 ms for 3x3 kernels on 960 maps of 2x2 pixels, batch 128, and 2 ms as nine products.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 from kcv.kernels.backend import TORCH
@@ -17,11 +21,13 @@ if TORCH:
     import torch
     import torch.nn.functional as F
 
-# From that many numbers of the kernel for each pixel of the output on, a product was faster: for
-# the gradient of the kernel, and for the other two, with and without patches to be copied out.
+# From that many numbers of the kernel for each pixel of the output on, products were faster: for
+# the gradient of the kernel, and for all, with and without patches to be copied out.
 OF_KERNEL, OF_MAP, OF_MAP_POINTWISE = 64, 4096, 2048
+# Up to that many pixels of an image, whatever the batch, those of a pointwise kernel were.
+FEW_POINTWISE, FEWEST_POINTWISE = 16, 4
 # The least kernel that is worth the calls, and the most numbers of patches that are copied out.
-LEAST, MOST = 2**17, 2**24
+LEAST, LEAST_POINTWISE, MOST = 2**17, 2**14, 2**24
 
 
 class Ways(NamedTuple):
@@ -29,6 +35,9 @@ class Ways(NamedTuple):
 
     map: bool
     kernel: bool
+
+
+OF_ALL, OF_KERNEL_ONLY = Ways(True, True), Ways(False, True)
 
 
 @functools.cache
@@ -39,33 +48,37 @@ def pays() -> bool:
 
 @functools.lru_cache(4096)
 def ways(image, kernel, stride, padding) -> Ways | None:
-    """Return what to do as a product, None for nothing.
+    """Return what of a convolution to do as a product, None for nothing.
 
     Args:
         image: shape `(B, C, H, W)`.
-        kernel: shape `(out, C, kh, kw)`.
+        kernel: shape `(out, C, kh, kw)`, or `(C, 1, kh, kw)` of a depthwise one.
         stride, padding: of rows and columns.
     """
     out, channels, *size = kernel
-    edges = zip(image[2:], size, stride, padding, strict=True)
-    pixels = image[0]
-    for edge, width, step, pad in edges:
-        pixels *= (edge + 2 * pad - width) // step + 1
-    numbers, pointwise = out * channels * size[0] * size[1], tuple(size) == (1, 1)
-    if numbers < LEAST or pixels * numbers // out > MOST:
+    edges = list(zip(image[2:], size, stride, padding, strict=True))
+    if channels != image[1]:
+        slow = any(edge < side or edge == side > 5 - 2 * step for edge, side, step, _ in edges)
+        return OF_KERNEL_ONLY if slow else None
+    area = math.prod((edge + 2 * pad - side) // step + 1 for edge, side, step, pad in edges)
+    pixels, numbers = image[0] * area, math.prod(kernel)
+    if size == [1, 1]:
+        if numbers < LEAST_POINTWISE or area > FEW_POINTWISE:
+            return None
+        all_ = area <= FEWEST_POINTWISE or numbers >= pixels * OF_MAP_POINTWISE
+        return OF_ALL if all_ else OF_KERNEL_ONLY
+    if numbers < max(LEAST, pixels * OF_KERNEL) or pixels * numbers // out > MOST:
         return None
-    of_map = numbers >= pixels * (OF_MAP_POINTWISE if pointwise else OF_MAP)
-    of_kernel = of_map if pointwise else numbers >= pixels * OF_KERNEL
-    return Ways(of_map, of_kernel) if of_kernel else None
+    return OF_ALL if numbers >= pixels * OF_MAP else OF_KERNEL_ONLY
 
 
 def conv_first(x, kernel, bias, stride, padding, dilation, groups):
     """Convolve a map `(B, C, H, W)` with a kernel `(out, C / groups, kh, kw)` on torch."""
     # Only where a gradient of the kernel is wanted: what predicts has kernels packed once.
-    if groups == 1 and bias is None and _trains(x, kernel) and tuple(dilation) == (1, 1):
+    if _trains(x, kernel) and tuple(dilation) == (1, 1) and groups in (1, kernel.shape[0]):
         how = ways(tuple(x.shape), tuple(kernel.shape), tuple(stride), tuple(padding))
         if how is not None:
-            return _Product.apply(x, kernel, list(stride), list(padding), how)
+            return _Product.apply(x, kernel, bias, list(stride), list(padding), groups, how)
     return torch.conv2d(x, kernel, bias, stride, padding, dilation, groups)
 
 
@@ -140,6 +153,32 @@ def gradient_of_kernel(grad, x, kernel, stride, padding):
     return total.view(out, kh, kw, channels).permute(0, 3, 1, 2)
 
 
+def gradient_of_depthwise_kernel(grad, x, kernel, stride, padding):
+    """Return the gradient of a depthwise convolution for its kernel `(C, 1, kh, kw)`."""
+    grad, x = grad.permute(0, 2, 3, 1), x.permute(0, 2, 3, 1)
+    total = x.new_zeros(*kernel.shape[2:], x.shape[3])
+    rows, columns = (
+        [
+            _met(i, grad.shape[axis], x.shape[axis], stride[axis - 1], padding[axis - 1])
+            for i in range(kernel.shape[axis + 1])
+        ]
+        for axis in (1, 2)
+    )
+    for i, (of_grad, of_x) in enumerate(rows):
+        for j, (across_grad, across_x) in enumerate(columns):
+            met = grad[:, of_grad, across_grad] * x[:, of_x, across_x]
+            torch.sum(met, (0, 1, 2), out=total[i, j])
+    return total.permute(2, 0, 1)[:, None].contiguous()
+
+
+def _met(place: int, outputs: int, inputs: int, step: int, pad: int) -> tuple[slice, slice]:
+    """Return which outputs see the map through one row of a kernel, and which rows they see."""
+    first = max(0, -(-(pad - place) // step))
+    count = max(0, min(outputs - 1, (inputs - 1 + pad - place) // step) - first + 1)
+    start = first * step + place - pad
+    return slice(first, first + count), slice(start, start + step * count, step)
+
+
 if TORCH:
     # Operations of torch of their own: for profilers, and for hooks that see every operation.
     _LIBRARY = torch.library.Library("kcv", "FRAGMENT")
@@ -148,6 +187,7 @@ if TORCH:
         ("conv2d_product", "", forward),
         ("conv2d_product_of_map", "Tensor grad, ", gradient_of_map),
         ("conv2d_product_of_kernel", "Tensor grad, ", gradient_of_kernel),
+        ("depthwise_product_of_kernel", "Tensor grad, ", gradient_of_depthwise_kernel),
     ):
         _LIBRARY.define(f"{_name}({_first}{_SAME}")
         _LIBRARY.impl(_name, _does, "CPU")
@@ -156,30 +196,34 @@ if TORCH:
         """A convolution of which some of the three parts of a training step are products."""
 
         @staticmethod
-        def forward(ctx, x, kernel, stride, padding, how):
+        def forward(ctx, x, kernel, bias, stride, padding, groups, how):
             ctx.save_for_backward(x, kernel)
-            ctx.places = stride, padding, how
+            ctx.places = stride, padding, groups, how
             if how.map:
-                return torch.ops.kcv.conv2d_product(x, kernel, stride, padding)
-            return torch.conv2d(x, kernel, None, stride, padding)
+                y = torch.ops.kcv.conv2d_product(x, kernel, stride, padding)
+                return y if bias is None else y.add_(bias[:, None, None])
+            return torch.conv2d(x, kernel, bias, stride, padding, 1, groups)
 
         @staticmethod
         def backward(ctx, grad):
-            (x, kernel), (stride, padding, how) = ctx.saved_tensors, ctx.places
-            of_x, of_kernel = ctx.needs_input_grad[:2]
+            (x, kernel), (stride, padding, groups, how) = ctx.saved_tensors, ctx.places
+            wanted, of = list(ctx.needs_input_grad[:3]), torch.ops.kcv
+            gx = gk = gb = None
             # Whoever wants the gradient of a gradient gets torch's own, which has one.
-            again = torch.is_grad_enabled()
-            of = torch.ops.kcv
-            by_map, by_kernel = how.map and not again, how.kernel and not again
-            rest = [of_x and not by_map, of_kernel and not by_kernel, False]
-            gx = gk = None
+            if not torch.is_grad_enabled():
+                if how.map and wanted[0]:
+                    gx = of.conv2d_product_of_map(grad, x, kernel, stride, padding)
+                if how.kernel and wanted[1]:
+                    one = groups == 1
+                    do = of.conv2d_product_of_kernel if one else of.depthwise_product_of_kernel
+                    gk = do(grad, x, kernel, stride, padding)
+            rest = [w and g is None for w, g in zip(wanted, (gx, gk, gb), strict=True)]
             if any(rest):
-                places = (stride, padding, [1, 1], False, [0, 0], 1)
-                gx, gk, _ = torch.ops.aten.convolution_backward(
-                    grad, x, kernel, None, *places, rest
+                places = (stride, padding, [1, 1], False, [0, 0], groups)
+                others = torch.ops.aten.convolution_backward(
+                    grad, x, kernel, [kernel.shape[0]], *places, rest
                 )
-            if of_x and by_map:
-                gx = of.conv2d_product_of_map(grad, x, kernel, stride, padding)
-            if of_kernel and by_kernel:
-                gk = of.conv2d_product_of_kernel(grad, x, kernel, stride, padding)
-            return gx, gk, None, None, None
+                gx, gk, gb = (
+                    b if a is None else a for a, b in zip((gx, gk, gb), others, strict=True)
+                )
+            return gx, gk, gb, None, None, None, None
