@@ -75,7 +75,8 @@ def ways(image, kernel, stride, padding) -> Ways | None:
 def conv_first(x, kernel, bias, stride, padding, dilation, groups):
     """Convolve a map `(B, C, H, W)` with a kernel `(out, C / groups, kh, kw)` on torch."""
     # Only where a gradient of the kernel is wanted: what predicts has kernels packed once.
-    if _trains(x, kernel) and tuple(dilation) == (1, 1) and groups in (1, kernel.shape[0]):
+    whole = groups == 1 or groups == kernel.shape[0] == x.shape[1]
+    if whole and _trains(x, kernel) and tuple(dilation) == (1, 1):
         how = ways(tuple(x.shape), tuple(kernel.shape), tuple(stride), tuple(padding))
         if how is not None:
             return _Product.apply(x, kernel, bias, list(stride), list(padding), groups, how)
@@ -132,11 +133,16 @@ def _matrix(kernel):
 
 def forward(x, kernel, stride, padding):
     """Convolve as a product: `(B, C, H, W)` to `(B, out, H', W')`, channels last in memory."""
-    kh, kw = kernel.shape[2:]
+    out, _, kh, kw = kernel.shape
     rows = patches(x, (kh, kw), stride, padding)
-    height = (x.shape[2] + 2 * padding[0] - kh) // stride[0] + 1
-    result = rows @ _matrix(kernel).T
-    return result.view(x.shape[0], height, -1, kernel.shape[0]).permute(0, 3, 1, 2)
+    height, width = (
+        (x.shape[2 + i] + 2 * padding[i] - kernel.shape[2 + i]) // stride[i] + 1 for i in (0, 1)
+    )
+    # No view of the product: what comes next may write into the result, which torch then forbids.
+    shape = x.shape[0], out, height, width
+    result = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    torch.mm(rows, _matrix(kernel).T, out=result.permute(0, 2, 3, 1).view(-1, out))
+    return result
 
 
 def gradient_of_map(grad, x, kernel, stride, padding):

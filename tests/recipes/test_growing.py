@@ -39,6 +39,7 @@ KINDS_SLOWLY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS_SLOWLY)
 def test_a_network_learns_from_images_that_grow(name, tmp_path):
     run = grow(name, tmp_path / "run", epochs=6)

@@ -14,6 +14,7 @@ from kcv.models import VARIANTS
 from kcv.recipes.table import TABLES
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from families import QUICK
 from test_models import TINY, tiny
 
 
@@ -43,8 +44,9 @@ def kinds_of_training():
             recipe = recipes.get(name, setting)
             alike = recipe.changed(model="", source="", image_size=0, network={})
             steps.setdefault((VARIANTS[name].func, repr(alike)), (name, setting))
-    slow = {"published": [pytest.mark.slow], "short": []}
-    return [pytest.param(*step, marks=slow[step[1]]) for step in sorted(steps.values())]
+    quick = lambda name, setting: name in QUICK and setting == "short"  # noqa: E731
+    marks = {True: [], False: [pytest.mark.slow]}
+    return [pytest.param(*step, marks=marks[quick(*step)]) for step in sorted(steps.values())]
 
 
 @pytest.mark.parametrize(("name", "setting"), kinds_of_training())
