@@ -99,7 +99,14 @@ def train(kind, case):
     return net, history, weights, net.evaluate(X, y, verbose=0, return_dict=True)
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+# What differs from others in one word only.
+SLOW = {"keras ema", "loss weight", "column labels", "keras adam", "no metrics", "weighted metric"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in sorted(CASES)],
+)
 def test_fit_gives_what_keras_gives(name):
     tolerance = CASES[name].get("tolerance", 2e-4)
     net, history, weights, scores = train(models.Model, CASES[name])

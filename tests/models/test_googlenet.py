@@ -9,6 +9,8 @@ from kcv.layers import Conv2D
 from kcv.layers.inception import AuxiliaryLogits
 from kcv.models.googlenet import Block, googlenet, inception
 
+pytestmark = pytest.mark.slow  # a deep family, see QUICK in families.py
+
 
 def tiny(**changes):
     return googlenet(

@@ -7,6 +7,8 @@ import pytest
 from kcv.layers import Conv2D
 from kcv.models import inception_v3 as file
 
+pytestmark = pytest.mark.slow  # a deep family, see QUICK in families.py
+
 
 def tiny(**changes):
     options = {"num_classes": 4, "image_size": 32, "stem": "small", "width": 0.125}

@@ -7,6 +7,8 @@ import pytest
 from kcv.layers import DropPath
 from kcv.models.nasnet import match, nasnet, normal_cell, reduction_cell
 
+pytestmark = pytest.mark.slow  # a deep family, see QUICK in families.py
+
 
 def tiny(**changes):
     options = {"num_classes": 4, "image_size": 32, "stem": "small", "width": 0.1, "depth": 1}

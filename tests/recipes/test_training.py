@@ -109,6 +109,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path):
     assert first.metrics["test"]["loss"] != other.metrics["test"]["loss"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
     options = {"epochs": 3, "ema_decay": 0.9, "threads": 1}
     whole = quick(out=tmp_path / "whole", **options)
@@ -215,6 +216,7 @@ def wait_for_epochs(folder, count, process):
     pytest.fail(f"no {count} checkpoints: {process.communicate()}")
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_usable_folder_and_code_130(tmp_path):
     folder = tmp_path / "run"
     process = start(folder)
