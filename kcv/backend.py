@@ -38,7 +38,7 @@ def wait_passively() -> None:
     By default they spin. On two cores with other work (load 7) a MobileNetV2 training step with two
     spinning threads gave 7 images a second, with two sleeping ones 86, with one thread 28. On an
     idle machine sleeping costs 1.2 to 1.35 times the step of spinning ones (the same network at 28
-    pixels, batches of 32 to 128); ``OMP_WAIT_POLICY=ACTIVE`` is for those who have it to themselves.
+    pixels, batches of 32 to 128): ``OMP_WAIT_POLICY=ACTIVE`` for whoever has it to himself.
     """
     global _sleeps
     if "torch" not in sys.modules:
