@@ -30,6 +30,7 @@ def test_training_says_what_came_out(tmp_path, capsys):
     assert lines[-1].endswith("report.html")
 
 
+@pytest.mark.slow
 def test_the_run_of_a_recipe_file_is_that_recipe(tmp_path):
     recipe = recipes.Recipe("resnet18", data="digits", epochs=1, network={"width": 0.125})
     recipe.to_toml(tmp_path / "r.toml")

@@ -52,6 +52,7 @@ def test_attention_keeps_its_queries_keys_values_and_result():
     assert counted.activation_bytes == 4 * (7 * 16) * (3 + 1 + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not kernels.TORCH, reason="torch tells what it keeps")
 @pytest.mark.parametrize(
     ("name", "low", "high"),

@@ -141,8 +141,7 @@ TINY = {
 # What `make test` tries everything on. The others are deep, and building them takes most of the
 # time: `make test` shows that they compute what Keras does, the slow tests show the rest.
 QUICK = {
-    "lenet5", "alexnet", "vgg11_bn", "resnet18", "squeezenet1_1", "mobilenet_v2", "vit_tiny_16",
-    "swin_tiny", "convnext_atto",
+    "lenet5", "alexnet", "vgg11_bn", "resnet18", "squeezenet1_1", "vit_tiny_16", "convnext_atto",
 }  # fmt: skip
 
 

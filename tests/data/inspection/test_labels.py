@@ -71,6 +71,7 @@ def test_noise_gives_hardly_any_suspicion_and_says_what_it_is_worth():
     assert len(found.indices) <= 6
 
 
+@pytest.mark.slow
 def test_large_sets_are_judged_in_chunks(monkeypatch):
     monkeypatch.setattr(labels, "CHUNK", 700)
     images, true = (x[:1000] for x in embedded.digits())

@@ -103,6 +103,7 @@ def test_keras_loads_what_kcv_writes(tmp_path, rng, make):
     assert np.abs(a - b).max() <= 1e-4 * np.abs(b).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "network"),
     [("resnet50", "ResNet50"), pytest.param("vgg16", "VGG16", marks=pytest.mark.slow)],

@@ -29,6 +29,7 @@ def test_convolutions_have_biases_on_demand(small):
     assert all(la.use_bias for la in convs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small"])
 def test_tensorflows_padding_is_another_function_at_even_sizes(small, name):
     rng = np.random.default_rng(0)
