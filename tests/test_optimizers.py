@@ -9,6 +9,8 @@ from kcv.layers import Conv2D, Linear
 
 torch = pytest.importorskip("torch")
 
+from benchmarks import counts  # noqa: E402
+
 
 def network():
     x = keras.Input((6, 6, 2))
@@ -49,6 +51,15 @@ def theirs(net, start, make, steps=4):
             value.grad = torch.tensor(grad)
         optimizer.step()
     return [v.detach().numpy() for v in values]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fused"), [({}, 0), ({"nesterov": True}, 1), ({"weight_decay": 0.01}, 2)]
+)
+def test_sgd_is_fused_where_that_is_faster(changes, fused):
+    with counts.Operations() as seen:
+        ours(lambda: optimizers.SGD(0.1, 0.9, **changes), steps=1)
+    assert seen.counts["aten._fused_sgd_.default"] == fused
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

@@ -28,6 +28,8 @@ OF_KERNEL, OF_MAP, OF_MAP_POINTWISE = 64, 4096, 2048
 FEW_POINTWISE, FEWEST_POINTWISE = 16, 4
 # The least kernel that is worth the calls, and the most numbers of patches that are copied out.
 LEAST, LEAST_POINTWISE, MOST = 2**17, 2**14, 2**24
+# The least map for which the products of a depthwise kernel, one for each of its places, are.
+LEAST_DEPTHWISE = 2**14
 
 
 class Ways(NamedTuple):
@@ -59,7 +61,7 @@ def ways(image, kernel, stride, padding) -> Ways | None:
     edges = list(zip(image[2:], size, stride, padding, strict=True))
     if channels != image[1]:
         slow = any(edge < side or edge == side > 5 - 2 * step for edge, side, step, _ in edges)
-        return OF_KERNEL_ONLY if slow else None
+        return OF_KERNEL_ONLY if slow and math.prod(image) >= LEAST_DEPTHWISE else None
     area = math.prod((edge + 2 * pad - side) // step + 1 for edge, side, step, pad in edges)
     pixels, numbers = image[0] * area, math.prod(kernel)
     if size == [1, 1]:

@@ -74,7 +74,9 @@ def groups(rates) -> list[Group]:
 def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, groups) -> None:
     """Update tensors in place by `torch.optim.SGD`'s rule.
 
-    In torch's fused call on a GPU, in its grouped ones on a CPU, where the fused one is slower.
+    In torch's fused call, on a CPU only with Nesterov's momentum or decay: it took half of the time
+    of the grouped calls there (ResNet-50 with both, one thread: 115 ms against 232), but twice as
+    long with neither (98 against 42).
 
     Args:
         buffers: momentum of each value, None without momentum.
@@ -82,7 +84,8 @@ def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, gr
     """
     with torch.no_grad():
         grads = _aligned(grads, values)
-        if values[0].is_cuda and buffers is not None:
+        fused = values[0].is_cuda or nesterov or any(decay for (decay, _), _ in groups)
+        if fused and buffers is not None:
             _fused_sgd(values, grads, buffers, rate, (momentum, nesterov), groups)
             return
         _decay(values, grads, groups)
