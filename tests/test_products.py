@@ -170,6 +170,7 @@ def test_only_what_learns_in_float32_is_a_product():
         ((8, 768, 7, 7), (768, 1, 7, 7), 1, KERNEL),
         ((128, 480, 3, 3), (480, 1, 3, 3), 2, KERNEL),
         ((1, 384, 4, 4), (384, 1, 7, 7), 1, None),
+        ((1, 768, 7, 7), (768, 1, 7, 7), 1, None),
         ((32, 480, 3, 3), (480, 1, 3, 3), 1, None),
         ((128, 384, 4, 4), (384, 1, 3, 3), 1, None),
         # half a million pixels: their patches would take 2.4 GB

@@ -28,8 +28,9 @@ OF_KERNEL, OF_MAP, OF_MAP_POINTWISE = 64, 4096, 2048
 FEW_POINTWISE, FEWEST_POINTWISE = 16, 4
 # The least kernel that is worth the calls, and the most numbers of patches that are copied out.
 LEAST, LEAST_POINTWISE, MOST = 2**17, 2**14, 2**24
-# The least map for which the products of a depthwise kernel, one for each of its places, are.
-LEAST_DEPTHWISE = 2**14
+# The least map for which the products of a depthwise kernel, one for each of its places, are: of a
+# kernel larger than the map, and of one as large (of 3x3, only with strides).
+LEAST_DEPTHWISE, LEAST_DEPTHWISE_EQUAL = 2**14, 2**17
 
 
 class Ways(NamedTuple):
@@ -60,8 +61,14 @@ def ways(image, kernel, stride, padding) -> Ways | None:
     out, channels, *size = kernel
     edges = list(zip(image[2:], size, stride, padding, strict=True))
     if channels != image[1]:
-        slow = any(edge < side or edge == side > 5 - 2 * step for edge, side, step, _ in edges)
-        return OF_KERNEL_ONLY if slow and math.prod(image) >= LEAST_DEPTHWISE else None
+        sides = [(edge, side, step) for edge, side, step, _ in edges]
+        if any(edge < side for edge, side, _ in sides):
+            least = LEAST_DEPTHWISE
+        elif any(edge == side > 5 - 2 * step for edge, side, step in sides):
+            least = LEAST_DEPTHWISE_EQUAL
+        else:
+            return None
+        return OF_KERNEL_ONLY if math.prod(image) >= least else None
     area = math.prod((edge + 2 * pad - side) // step + 1 for edge, side, step, pad in edges)
     pixels, numbers = image[0] * area, math.prod(kernel)
     if size == [1, 1]:
