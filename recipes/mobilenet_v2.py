@@ -6,7 +6,8 @@ machine: 2 cores of a shared AMD EPYC, torch 2.13.0, Keras 3.15.1
 minutes: 3.7 by `make train` (seed 0, two threads, 0.8835, commit b06fe21, nothing else running);
     8 to 9 each for the three above, one thread beside other work; 11.4 on a slower EPYC without
     AVX-512 (`make train`, seed 0, two threads, 0.8885, commit 02ef68a), where a training step by
-    hand in PyTorch takes as long (0.97 of it with two threads, 1.16 with one; 28 px, batch 128)
+    hand in PyTorch takes as long (0.97 of it with two threads, 1.16 with one; 28 px, batch 128);
+    7.1 on such a one since small maps train as products (`make train`, seed 0, 0.8825)
 choice: epochs and rate were chosen while test accuracies were seen
 """
 
