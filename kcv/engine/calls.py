@@ -42,7 +42,7 @@ class Call(NamedTuple):
 # Keras under another is called directly: Keras looks first what it was given.
 ELEMENTWISE = {
     keras.activations.relu: F.relu,
-    keras.activations.relu6: F.relu6,
+    keras.activations.relu6: kernels.relu6,
     keras.activations.gelu: F.gelu,
     keras.activations.silu: F.silu,
     keras.activations.sigmoid: keras.activations.sigmoid,  # leaves its scores behind for the loss
@@ -195,7 +195,7 @@ def _global_average(layer, tensors) -> Call | None:
 
 def _relu(layer, tensors) -> Call | None:
     plain = layer.negative_slope == 0 and layer.threshold == 0 and layer.max_value in (None, 6)
-    act = layer.call if not plain else F.relu if layer.max_value is None else F.relu6
+    act = layer.call if not plain else F.relu if layer.max_value is None else kernels.relu6
     return Call(lambda t, training: act(t[0]), "any")
 
 

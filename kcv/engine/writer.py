@@ -11,6 +11,7 @@ from keras import tree
 # No public name gives the scope that casts variables under mixed precision.
 from keras.src.backend import AutocastScope
 
+from kcv import kernels
 from kcv.engine import calls
 from kcv.engine.chains import IDLE
 from kcv.engine.folded import Folded
@@ -115,7 +116,7 @@ class Writer:
             other = sources[1 - free.index(True)]
             return None if into == other else _add_into(into, other, target, needs_base)
         if type(node.op) is keras.layers.ReLU and _is_plain_relu(node.op):
-            act = F.relu if node.op.max_value is None else F.relu6
+            act = F.relu if node.op.max_value is None else kernels.relu6
             return _act_on(act, sources[0], target, needs_base)
         return None
 

@@ -7,6 +7,7 @@ so no activation is ever copied; `lay_out` stores convolution kernels so that no
 """
 
 from kcv.kernels import packed, updates
+from kcv.kernels.activation import relu6
 from kcv.kernels.attention import (
     attention,
     attention_weights,
@@ -61,6 +62,7 @@ __all__ = [
     "pads",
     "prepend",
     "random_state",
+    "relu6",
     "reshape",
     "roll",
     "rows",
