@@ -56,7 +56,8 @@ def test_a_product_is_the_convolution(size, stride, padding, how):
 @pytest.mark.parametrize("edge", [1, 2, 3, 5, 6])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("side", [3, 5])
-def test_a_depthwise_kernel_has_the_gradient_of_torch(side, stride, edge):
+@pytest.mark.parametrize("how", [ALL, KERNEL], ids=["all", "kernel"])
+def test_a_product_is_the_depthwise_convolution(how, side, stride, edge):
     torch.manual_seed(0)
     x = torch.randn(3, edge, edge + 1, 4, dtype=torch.float64).permute(0, 3, 1, 2).requires_grad_()
     kernel = torch.randn(4, 1, side, side, dtype=torch.float64, requires_grad=True)
@@ -64,7 +65,7 @@ def test_a_depthwise_kernel_has_the_gradient_of_torch(side, stride, edge):
     places = [stride] * 2, [side // 2] * 2
     found = []
     for y in (
-        products._Product.apply(x, kernel, bias, *places, 4, KERNEL),
+        products._Product.apply(x, kernel, bias, *places, 4, how),
         torch.conv2d(x, kernel, bias, *places, 1, 4),
     ):
         torch.manual_seed(1)
@@ -72,6 +73,25 @@ def test_a_depthwise_kernel_has_the_gradient_of_torch(side, stride, edge):
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
     assert found[0][2].stride() == kernel.stride()
+    torch.relu_(found[0][0])  # as a plan does, which torch would refuse for a view
+
+
+def test_the_result_for_single_pixels_says_that_channels_lie_last():
+    x, kernel = torch.randn(2, 4, 1, 1), torch.randn(4, 1, 3, 3)
+    result = products.depthwise(x, kernel, [1, 1], [1, 1])
+    assert result.stride() == (4, 1, 4, 4)
+
+
+@pytest.mark.parametrize("groups", [1, 8])
+def test_a_bias_does_not_cost_the_gradient_of_a_kernel_in_torch(groups):
+    x, _ = operands((3, 3))
+    kernel = torch.randn(8, 8 // groups, 3, 3, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(8, dtype=torch.float64, requires_grad=True)
+    places = [1, 1], [1, 1], groups
+    with counts.Operations() as seen:
+        products._Product.apply(x.detach(), kernel, bias, *places, KERNEL).sum().backward()
+    assert bias.grad is not None
+    assert not seen.counts["aten.convolution_backward.default"]
 
 
 def test_a_bias_is_added_and_learns():
@@ -169,7 +189,13 @@ def test_only_what_learns_in_float32_is_a_product():
         ((128, 960, 2, 2), (960, 1, 3, 3), 1, KERNEL),
         ((8, 768, 7, 7), (768, 1, 7, 7), 1, KERNEL),
         ((128, 480, 3, 3), (480, 1, 3, 3), 2, KERNEL),
+        ((32, 768, 1, 1), (768, 1, 7, 7), 1, ALL),
+        ((32, 384, 2, 2), (384, 1, 7, 7), 1, KERNEL),
+        ((3, 384, 6, 6), (384, 1, 7, 7), 1, KERNEL),
+        ((3, 768, 3, 3), (768, 1, 7, 7), 1, KERNEL),
+        ((1, 96, 2, 2), (96, 1, 7, 7), 1, None),
         ((1, 384, 4, 4), (384, 1, 7, 7), 1, None),
+        ((128, 960, 7, 7), (960, 1, 7, 7), 1, None),
         ((1, 768, 7, 7), (768, 1, 7, 7), 1, None),
         ((32, 480, 3, 3), (480, 1, 3, 3), 1, None),
         ((128, 384, 4, 4), (384, 1, 3, 3), 1, None),

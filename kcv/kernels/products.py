@@ -9,6 +9,7 @@ orders of its own. On CPUs without AVX-512 the gradient of a 3x3 kernel of 512 c
 
 A depthwise kernel that is as large as its map has a gradient that oneDNN computes one number after
 the other: 47 ms for 3x3 kernels on 960 maps of 2x2 pixels, batch 128, and 2 ms as nine products.
+The gradient of a bias is a sum of its own, because oneDNN finds it together with the kernel's.
 """
 
 import functools
@@ -28,9 +29,12 @@ OF_KERNEL, OF_MAP, OF_MAP_POINTWISE = 64, 4096, 2048
 FEW_POINTWISE, FEWEST_POINTWISE = 16, 4
 # The least kernel that is worth the calls, and the most numbers of patches that are copied out.
 LEAST, LEAST_POINTWISE, MOST = 2**17, 2**14, 2**24
-# The least map for which the products of a depthwise kernel, one for each of its places, are: of a
-# kernel larger than the map, and of one as large (of 3x3, only with strides).
-LEAST_DEPTHWISE, LEAST_DEPTHWISE_EQUAL = 2**14, 2**17
+# How many numbers of a map make a product worth its call, one for each place of a depthwise kernel
+# that is larger than the map.
+OF_PLACE = 256
+# For a kernel as large as the map (of 3x3, only with strides): the least map, and the most if every
+# pixel is seen, where torch's own way uses the caches better.
+LEAST_EQUAL, MOST_EQUAL = 2**17, 2**20
 
 
 class Ways(NamedTuple):
@@ -40,6 +44,7 @@ class Ways(NamedTuple):
     kernel: bool
 
 
+LAST = (0, 2, 3, 1)
 OF_ALL, OF_KERNEL_ONLY = Ways(True, True), Ways(False, True)
 
 
@@ -61,14 +66,7 @@ def ways(image, kernel, stride, padding) -> Ways | None:
     out, channels, *size = kernel
     edges = list(zip(image[2:], size, stride, padding, strict=True))
     if channels != image[1]:
-        sides = [(edge, side, step) for edge, side, step, _ in edges]
-        if any(edge < side for edge, side, _ in sides):
-            least = LEAST_DEPTHWISE
-        elif any(edge == side > 5 - 2 * step for edge, side, step in sides):
-            least = LEAST_DEPTHWISE_EQUAL
-        else:
-            return None
-        return OF_KERNEL_ONLY if math.prod(image) >= least else None
+        return _ways_of_depthwise(image, edges)
     area = math.prod((edge + 2 * pad - side) // step + 1 for edge, side, step, pad in edges)
     pixels, numbers = image[0] * area, math.prod(kernel)
     if size == [1, 1]:
@@ -79,6 +77,24 @@ def ways(image, kernel, stride, padding) -> Ways | None:
     if numbers < max(LEAST, pixels * OF_KERNEL) or pixels * numbers // out > MOST:
         return None
     return OF_ALL if numbers >= pixels * OF_MAP else OF_KERNEL_ONLY
+
+
+def _ways_of_depthwise(image, edges) -> Ways | None:
+    numbers, steps = math.prod(image), [step for *_, step, _ in edges]
+    outputs = [(edge + 2 * pad - side) // step + 1 for edge, side, step, pad in edges]
+    if (*image[2:], *outputs) == (1, 1, 1, 1):
+        return OF_ALL  # torch cannot see from a single pixel that its channels lie last
+    met = [
+        sum(not _is_empty(_met(place, output, edge, step, pad)[0]) for place in range(side))
+        for output, (edge, side, step, pad) in zip(outputs, edges, strict=True)
+    ]
+    if any(edge < side for edge, side, *_ in edges):
+        worth = numbers >= OF_PLACE * math.prod(met)
+    elif any(edge == side > 5 - 2 * step for edge, side, step, _ in edges):
+        worth = numbers >= LEAST_EQUAL and (max(steps) > 1 or numbers <= MOST_EQUAL)
+    else:
+        worth = False
+    return OF_KERNEL_ONLY if worth else None
 
 
 def conv_first(x, kernel, bias, stride, padding, dilation, groups):
@@ -106,7 +122,7 @@ def _trains(x, kernel) -> bool:
 
 def patches(x, size, stride, padding):
     """Return the patches under a kernel as rows: `(B, C, H, W)` to `(B H' W', kh kw C)`."""
-    x = x.permute(0, 2, 3, 1)
+    x = x.permute(LAST)
     (kh, kw), (down, right) = size, stride
     if (kh, kw) == (1, 1) and not any(padding):
         return x[:, ::down, ::right].reshape(-1, x.shape[-1])
@@ -137,7 +153,7 @@ def summed(rows, shape, size, stride, padding):
 
 def _matrix(kernel):
     """Return a kernel `(out, C, kh, kw)` as `(out, kh kw C)`: a view, as layers store it."""
-    return kernel.permute(0, 2, 3, 1).reshape(kernel.shape[0], -1)
+    return kernel.permute(LAST).reshape(kernel.shape[0], -1)
 
 
 def forward(x, kernel, stride, padding):
@@ -150,13 +166,13 @@ def forward(x, kernel, stride, padding):
     # No view of the product: what comes next may write into the result, which torch then forbids.
     shape = x.shape[0], out, height, width
     result = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-    torch.mm(rows, _matrix(kernel).T, out=result.permute(0, 2, 3, 1).view(-1, out))
+    torch.mm(rows, _matrix(kernel).T, out=result.permute(LAST).view(-1, out))
     return result
 
 
 def gradient_of_map(grad, x, kernel, stride, padding):
     """Return the gradient of `forward` for the map."""
-    rows = grad.permute(0, 2, 3, 1).reshape(-1, grad.shape[1]) @ _matrix(kernel)
+    rows = grad.permute(LAST).reshape(-1, grad.shape[1]) @ _matrix(kernel)
     return summed(rows, x.shape, kernel.shape[2:], stride, padding)
 
 
@@ -164,26 +180,68 @@ def gradient_of_kernel(grad, x, kernel, stride, padding):
     """Return the gradient of `forward` for the kernel, in the memory order of layers' kernels."""
     out, channels, kh, kw = kernel.shape
     rows = patches(x, (kh, kw), stride, padding)
-    total = grad.permute(0, 2, 3, 1).reshape(-1, out).T @ rows
+    total = grad.permute(LAST).reshape(-1, out).T @ rows
     return total.view(out, kh, kw, channels).permute(0, 3, 1, 2)
 
 
+def depthwise(x, kernel, stride, padding):
+    """Convolve each map of `(B, C, H, W)` with its own of the kernels `(C, 1, kh, kw)`."""
+    size = [
+        (x.shape[2 + i] + 2 * padding[i] - kernel.shape[2 + i]) // stride[i] + 1 for i in (0, 1)
+    ]
+    # No view, as in `forward`.
+    result = torch.empty(*x.shape[:2], *size, dtype=x.dtype, memory_format=torch.channels_last)
+    into, x, weights = result.zero_().permute(LAST), x.permute(LAST), _places(kernel)
+    for place, seen, under in _meetings(size, x.shape[1:3], kernel, stride, padding):
+        into[seen].addcmul_(x[under], weights[place])
+    return result
+
+
+def gradient_of_depthwise_map(grad, x, kernel, stride, padding):
+    """Return the gradient of `depthwise` for the map."""
+    total = x.new_zeros(x.shape[0], *x.shape[2:], x.shape[1])
+    grad, weights = grad.permute(LAST), _places(kernel)
+    for place, seen, under in _meetings(grad.shape[1:3], x.shape[2:], kernel, stride, padding):
+        total[under].addcmul_(grad[seen], weights[place])
+    return total.permute(0, 3, 1, 2)
+
+
 def gradient_of_depthwise_kernel(grad, x, kernel, stride, padding):
-    """Return the gradient of a depthwise convolution for its kernel `(C, 1, kh, kw)`."""
-    grad, x = grad.permute(0, 2, 3, 1), x.permute(0, 2, 3, 1)
+    """Return the gradient of `depthwise` for its kernel `(C, 1, kh, kw)`."""
+    grad, x = grad.permute(LAST), x.permute(LAST)
     total = x.new_zeros(*kernel.shape[2:], x.shape[3])
+    for place, seen, under in _meetings(grad.shape[1:3], x.shape[1:3], kernel, stride, padding):
+        torch.sum(grad[seen] * x[under], (0, 1, 2), out=total[place])
+    return total.permute(2, 0, 1)[:, None].contiguous()
+
+
+def gradient_of_bias(grad):
+    """Return the gradient of what was added to each channel of a map `(B, C, H, W)`."""
+    return grad.sum((0, 2, 3))
+
+
+def _places(kernel):
+    """Return a depthwise kernel `(C, 1, kh, kw)` with a row of memory for each place."""
+    return kernel[:, 0].permute(1, 2, 0).contiguous()
+
+
+def _meetings(outputs, inputs, kernel, stride, padding):
+    """Yield each place of a kernel with what of the outputs sees what of the map through it."""
     rows, columns = (
         [
-            _met(i, grad.shape[axis], x.shape[axis], stride[axis - 1], padding[axis - 1])
-            for i in range(kernel.shape[axis + 1])
+            (i, *_met(i, outputs[axis], inputs[axis], stride[axis], padding[axis]))
+            for i in range(kernel.shape[2 + axis])
         ]
-        for axis in (1, 2)
+        for axis in (0, 1)
     )
-    for i, (of_grad, of_x) in enumerate(rows):
-        for j, (across_grad, across_x) in enumerate(columns):
-            met = grad[:, of_grad, across_grad] * x[:, of_x, across_x]
-            torch.sum(met, (0, 1, 2), out=total[i, j])
-    return total.permute(2, 0, 1)[:, None].contiguous()
+    for i, down, under in rows:
+        for j, across, below in columns:
+            if not _is_empty(down) and not _is_empty(across):
+                yield (i, j), (slice(None), down, across), (slice(None), under, below)
+
+
+def _is_empty(part: slice) -> bool:
+    return part.start >= part.stop
 
 
 def _met(place: int, outputs: int, inputs: int, step: int, pad: int) -> tuple[slice, slice]:
@@ -202,6 +260,8 @@ if TORCH:
         ("conv2d_product", "", forward),
         ("conv2d_product_of_map", "Tensor grad, ", gradient_of_map),
         ("conv2d_product_of_kernel", "Tensor grad, ", gradient_of_kernel),
+        ("depthwise_product", "", depthwise),
+        ("depthwise_product_of_map", "Tensor grad, ", gradient_of_depthwise_map),
         ("depthwise_product_of_kernel", "Tensor grad, ", gradient_of_depthwise_kernel),
     ):
         _LIBRARY.define(f"{_name}({_first}{_SAME}")
@@ -215,23 +275,27 @@ if TORCH:
             ctx.save_for_backward(x, kernel)
             ctx.places = stride, padding, groups, how
             if how.map:
-                y = torch.ops.kcv.conv2d_product(x, kernel, stride, padding)
+                of = torch.ops.kcv
+                do = of.conv2d_product if groups == 1 else of.depthwise_product
+                y = do(x, kernel, stride, padding)
                 return y if bias is None else y.add_(bias[:, None, None])
             return torch.conv2d(x, kernel, bias, stride, padding, 1, groups)
 
         @staticmethod
         def backward(ctx, grad):
             (x, kernel), (stride, padding, groups, how) = ctx.saved_tensors, ctx.places
-            wanted, of = list(ctx.needs_input_grad[:3]), torch.ops.kcv
+            wanted, whole, of = ctx.needs_input_grad[:3], groups == 1, torch.ops.kcv
             gx = gk = gb = None
             # Whoever wants the gradient of a gradient gets torch's own, which has one.
             if not torch.is_grad_enabled():
                 if how.map and wanted[0]:
-                    gx = of.conv2d_product_of_map(grad, x, kernel, stride, padding)
+                    do = of.conv2d_product_of_map if whole else of.depthwise_product_of_map
+                    gx = do(grad, x, kernel, stride, padding)
                 if how.kernel and wanted[1]:
-                    one = groups == 1
-                    do = of.conv2d_product_of_kernel if one else of.depthwise_product_of_kernel
+                    do = of.conv2d_product_of_kernel if whole else of.depthwise_product_of_kernel
                     gk = do(grad, x, kernel, stride, padding)
+                if how.kernel and wanted[2]:
+                    gb = gradient_of_bias(grad)
             rest = [w and g is None for w, g in zip(wanted, (gx, gk, gb), strict=True)]
             if any(rest):
                 places = (stride, padding, [1, 1], False, [0, 0], groups)
