@@ -29,14 +29,28 @@ class _Prepared:
 
     def __init__(self, optimizer, variables):
         self.variables, self.settings = variables, optimizer._settings()
-        self.values = [v._value for v in variables]
+        values = [v._value for v in variables]
+        self.orders = kernels.updates.orders(values)
+        self.values = self.turned(values)
         pairs = [(optimizer._rate(v), optimizer._factor(v)) for v in variables]
         self.groups = kernels.updates.groups(pairs)
-        self.slots = [
+        slots = [
             [slots[optimizer._get_variable_index(v)]._value for v in variables]
             for slots in optimizer._all_slots()
         ]
+        self.slots = [self.turned(of_all) for of_all in slots]
+        self.sources = [tensor for tensors in (values, *slots) for tensor in tensors]
+        self.places = [tensor.data_ptr() for tensor in self.sources]
         self.constrained = any(v.constraint is not None for v in variables)
+
+    def turned(self, tensors):
+        """Return a tensor for each variable as fused steps want it: in the order of the memory."""
+        return kernels.updates.turned(tensors, self.orders)
+
+    def is_current(self, variables, settings) -> bool:
+        """Return whether all is as it was, and lies where it lay."""
+        same = self.variables is variables and self.settings == settings
+        return same and [tensor.data_ptr() for tensor in self.sources] == self.places
 
 
 class _TorchMath(keras.optimizers.Optimizer):
@@ -92,8 +106,7 @@ class _TorchMath(keras.optimizers.Optimizer):
 
     def _prepare(self, variables) -> _Prepared:
         known = self.__dict__.get("_prepared")
-        same = known is not None and known.variables is variables
-        if known is not None and same and known.settings == self._settings():
+        if known is not None and known.is_current(variables, self._settings()):
             return known
         prepared = self.__dict__["_prepared"] = _Prepared(self, variables)
         return prepared
@@ -111,14 +124,15 @@ class _TorchMath(keras.optimizers.Optimizer):
             return
         if self.global_clipnorm:
             kernels.updates.clip(grads, self.global_clipnorm)
-        self._update(prepared, grads, self._host_rate())
+        self._update(prepared, prepared.turned(grads), self._host_rate())
         self._counter.advance(self._iterations)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         if not kernels.TORCH:
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
-        self._update(self._prepare(list(trainable_variables)), grads, self._host_rate())
+        prepared = self._prepare(list(trainable_variables))
+        self._update(prepared, prepared.turned(grads), self._host_rate())
 
     def _host_rate(self) -> float:
         """Return the learning rate as a Python number, without a wait for the device."""

@@ -10,6 +10,14 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import cases, counts, loops
+from kcv.kernels import activation
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Let the small tensors of this file count as large ones."""
+    monkeypatch.setattr(activation, "LEAST", 1)
+
 
 EDGES = [0.0, 6.0, -1.0, 7.0, float("nan"), float("inf")]
 
@@ -46,6 +54,16 @@ def test_only_the_result_is_kept_for_the_gradient(inplace):
         (kernels.relu6(x + 1, inplace) ** 2).sum().backward()
 
     assert counts.saved_bytes(run, [x]) == 32
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_small_map_is_neither_copied_nor_written_over(monkeypatch, inplace):
+    monkeypatch.setattr(activation, "LEAST", 100)
+    x = torch.ones(8, requires_grad=True) * 7
+    with counts.Operations() as seen:
+        kernels.relu6(x, inplace)
+    assert seen.counts == {"aten.hardtanh.default": 1}
+    assert x.tolist() == [7] * 8
 
 
 def test_gradients_have_gradients():

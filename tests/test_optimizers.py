@@ -54,12 +54,32 @@ def theirs(net, start, make, steps=4):
 
 
 @pytest.mark.parametrize(
-    ("changes", "fused"), [({}, 0), ({"nesterov": True}, 1), ({"weight_decay": 0.01}, 2)]
+    ("momentum", "changes", "fused"),
+    [
+        (0.0, {}, 0),
+        (0.9, {}, 1),
+        (0.9, {"nesterov": True}, 1),
+        (0.9, {"weight_decay": 0.01}, 2),
+    ],
 )
-def test_sgd_is_fused_where_that_is_faster(changes, fused):
+def test_sgd_with_momentum_is_fused(momentum, changes, fused):
     with counts.Operations() as seen:
-        ours(lambda: optimizers.SGD(0.1, 0.9, **changes), steps=1)
+        ours(lambda: optimizers.SGD(0.1, momentum, **changes), steps=1)
     assert seen.counts["aten._fused_sgd_.default"] == fused
+
+
+@pytest.mark.parametrize("make", [lambda: optimizers.SGD(0.1, 0.9), lambda: optimizers.AdamW(0.1)])
+def test_a_fused_step_copies_nothing(monkeypatch, make):
+    monkeypatch.setattr(kernels.updates, "LEAST_TURNED", 1)
+    net, optimizer = network(), make()
+    grads = [torch.randn_like(w.value) for w in net.trainable_weights]
+    assert any(not g.is_contiguous() for g in grads)
+    optimizer.apply(grads, net.trainable_weights)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        optimizer.apply(grads, net.trainable_weights)
+    seen = {event.key for event in profile.key_averages()}
+    assert {"aten::_fused_sgd_", "aten::_fused_adamw_"} & seen
+    assert "aten::clone" not in seen
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

@@ -27,14 +27,19 @@ if TORCH:
             return torch.ops.aten.hardtanh_backward(grad, y, 0.0, 6.0), None
 
 
+# From that many numbers on the memory is worth two operations more.
+LEAST = 2**20
+
+
 def relu6(x, inplace: bool = False):
     """Cut a tensor at 0 and 6 on torch; with `inplace` the caller lets go of what `x` held.
 
     Where gradients are wanted, torch's own keeps what it was given: in place it makes a copy for
-    that, 6 % of a training step of MobileNetV2 (28 pixels, batch 128, CPU). On a CPU the result is
-    kept instead, which the next layer keeps anyway; on a GPU, where an operation written in Python
-    costs more than the memory, the result is a new tensor.
+    that, 6 % of a training step of MobileNetV2 (28 pixels, batch 128, CPU). Here the result is a
+    new tensor instead; of a large map on a CPU it is written in place and is all that is kept, as
+    the next layer keeps it anyway. (On a GPU an operation in Python would cost more than it saves.)
     """
     if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and x.requires_grad):
         return F.relu6(x, inplace=inplace)
-    return _Relu6.apply(x, inplace) if x.device.type == "cpu" else F.relu6(x)
+    large = x.device.type == "cpu" and x.numel() >= LEAST
+    return _Relu6.apply(x, inplace) if large else F.relu6(x)

@@ -10,6 +10,9 @@ from kcv.kernels.backend import TORCH
 if TORCH:
     import torch
 
+# A copy of fewer numbers takes some microseconds.
+LEAST_TURNED = 2**16
+
 
 class HostNumber:
     """What the host knows of a number on the device: it is read again only after it changed."""
@@ -49,6 +52,27 @@ def _same_order(a, b) -> bool:
     return all(x == y for x, y, size in strides if size > 1)
 
 
+def orders(values) -> list[tuple[int, ...] | None]:
+    """Return the order of axes in which each value lies in memory, None where that is its own.
+
+    Of other tensors torch's fused steps make copies on a CPU, which costs less than the view for
+    small ones; a GPU takes all as they are.
+    """
+    return [
+        None
+        if v.is_cuda or v.is_contiguous() or v.numel() < LEAST_TURNED
+        else tuple(sorted(range(v.ndim), key=lambda axis: -v.stride(axis)))
+        for v in values
+    ]
+
+
+def turned(tensors, orders):
+    """Return views of tensors with their axes in these orders."""
+    return [
+        t if order is None else t.permute(order) for t, order in zip(tensors, orders, strict=True)
+    ]
+
+
 def clip(grads, limit: float) -> None:
     """Scale gradients down in place, so that the norm of all together is `limit` at most."""
     with torch.no_grad():
@@ -74,9 +98,8 @@ def groups(rates) -> list[Group]:
 def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, groups) -> None:
     """Update tensors in place by `torch.optim.SGD`'s rule.
 
-    In torch's fused call, on a CPU only with Nesterov's momentum or decay: it took half of the time
-    of the grouped calls there (ResNet-50 with both, one thread: 115 ms against 232), but twice as
-    long with neither (98 against 42).
+    With momentum in torch's fused call, which takes half of the time of the grouped ones on a CPU
+    and a third of it with decay and Nesterov's momentum (kernels of a ResNet, one thread).
 
     Args:
         buffers: momentum of each value, None without momentum.
@@ -84,16 +107,11 @@ def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, gr
     """
     with torch.no_grad():
         grads = _aligned(grads, values)
-        fused = values[0].is_cuda or nesterov or any(decay for (decay, _), _ in groups)
-        if fused and buffers is not None:
+        if buffers is None:
+            _decay(values, grads, groups)
+            _step(values, grads, rate, groups)
+        else:
             _fused_sgd(values, grads, buffers, rate, (momentum, nesterov), groups)
-            return
-        _decay(values, grads, groups)
-        if buffers is not None:
-            torch._foreach_mul_(buffers, momentum)
-            torch._foreach_add_(buffers, grads)
-            grads = torch._foreach_add(grads, buffers, alpha=momentum) if nesterov else buffers
-        _step(values, grads, rate, groups)
 
 
 def _fused_sgd(values, grads, buffers, rate: float, how: tuple[float, bool], groups) -> None:
