@@ -8,7 +8,7 @@ minutes: 3.7 by `make train` (seed 0, two threads, 0.8835, commit b06fe21, nothi
     AVX-512 (`make train`, seed 0, two threads, 0.8885, commit 02ef68a), where a training step by
     hand in PyTorch takes as long (0.97 of it with two threads, 1.16 with one; 28 px, batch 128);
     7.1 and 7.4 on such a one since small maps train as products (`make train`, seed 0, 0.8825,
-    commits 8375e91 and 0953619, 37 to 46 s an epoch); its own speed changes by half
+    commits 8375e91 and a343c4e, 37 to 46 s an epoch); its own speed changes by half
 choice: epochs and rate were chosen while test accuracies were seen
 """
 

@@ -82,6 +82,22 @@ def test_a_fused_step_copies_nothing(monkeypatch, make):
     assert "aten::clone" not in seen
 
 
+@pytest.mark.parametrize("make", [lambda: optimizers.SGD(0.1, 0.9), lambda: optimizers.AdamW(0.1)])
+def test_weights_that_move_elsewhere_go_on_learning(monkeypatch, make):
+    monkeypatch.setattr(kernels.updates, "LEAST_TURNED", 1)
+    net, optimizer = network(), make()
+    weights = net.trainable_weights
+    grads = [torch.ones_like(w.value) for w in weights]
+    for _ in range(2):  # the first builds the optimizer, the second remembers where weights lie
+        optimizer.apply(grads, weights)
+    for w in weights:
+        w.value.data = w.value.data.clone()
+    before = [w.numpy().copy() for w in weights]
+    optimizer.apply(grads, weights)
+    for w, old in zip(weights, before, strict=True):
+        assert (w.numpy() != old).all()
+
+
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_sgd_is_that_of_torch(momentum, nesterov):

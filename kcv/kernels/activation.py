@@ -27,7 +27,7 @@ if TORCH:
             return torch.ops.aten.hardtanh_backward(grad, y, 0.0, 6.0), None
 
 
-# From that many numbers on the memory is worth two operations more.
+# Of smaller maps the memory is not worth the two operations more that keeping the result takes.
 LEAST = 2**20
 
 
@@ -37,7 +37,7 @@ def relu6(x, inplace: bool = False):
     Where gradients are wanted, torch's own keeps what it was given: in place it makes a copy for
     that, 6 % of a training step of MobileNetV2 (28 pixels, batch 128, CPU). Here the result is a
     new tensor instead; of a large map on a CPU it is written in place and is all that is kept, as
-    the next layer keeps it anyway. (On a GPU an operation in Python would cost more than it saves.)
+    the next layer keeps it anyway. (On a GPU, where the host is what limits, that is not measured.)
     """
     if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and x.requires_grad):
         return F.relu6(x, inplace=inplace)

@@ -17,6 +17,7 @@ import math
 from typing import NamedTuple
 
 from kcv.kernels.backend import TORCH
+from kcv.kernels.layout import nchw, nhwc
 
 if TORCH:
     import torch
@@ -44,7 +45,6 @@ class Ways(NamedTuple):
     kernel: bool
 
 
-LAST = (0, 2, 3, 1)
 OF_ALL, OF_KERNEL_ONLY = Ways(True, True), Ways(False, True)
 
 
@@ -122,7 +122,7 @@ def _trains(x, kernel) -> bool:
 
 def patches(x, size, stride, padding):
     """Return the patches under a kernel as rows: `(B, C, H, W)` to `(B H' W', kh kw C)`."""
-    x = x.permute(LAST)
+    x = nhwc(x)
     (kh, kw), (down, right) = size, stride
     if (kh, kw) == (1, 1) and not any(padding):
         return x[:, ::down, ::right].reshape(-1, x.shape[-1])
@@ -153,7 +153,7 @@ def summed(rows, shape, size, stride, padding):
 
 def _matrix(kernel):
     """Return a kernel `(out, C, kh, kw)` as `(out, kh kw C)`: a view, as layers store it."""
-    return kernel.permute(LAST).reshape(kernel.shape[0], -1)
+    return nhwc(kernel).reshape(kernel.shape[0], -1)
 
 
 def forward(x, kernel, stride, padding):
@@ -166,13 +166,13 @@ def forward(x, kernel, stride, padding):
     # No view of the product: what comes next may write into the result, which torch then forbids.
     shape = x.shape[0], out, height, width
     result = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-    torch.mm(rows, _matrix(kernel).T, out=result.permute(LAST).view(-1, out))
+    torch.mm(rows, _matrix(kernel).T, out=nhwc(result).view(-1, out))
     return result
 
 
 def gradient_of_map(grad, x, kernel, stride, padding):
     """Return the gradient of `forward` for the map."""
-    rows = grad.permute(LAST).reshape(-1, grad.shape[1]) @ _matrix(kernel)
+    rows = nhwc(grad).reshape(-1, grad.shape[1]) @ _matrix(kernel)
     return summed(rows, x.shape, kernel.shape[2:], stride, padding)
 
 
@@ -180,7 +180,7 @@ def gradient_of_kernel(grad, x, kernel, stride, padding):
     """Return the gradient of `forward` for the kernel, in the memory order of layers' kernels."""
     out, channels, kh, kw = kernel.shape
     rows = patches(x, (kh, kw), stride, padding)
-    total = grad.permute(LAST).reshape(-1, out).T @ rows
+    total = nhwc(grad).reshape(-1, out).T @ rows
     return total.view(out, kh, kw, channels).permute(0, 3, 1, 2)
 
 
@@ -191,7 +191,7 @@ def depthwise(x, kernel, stride, padding):
     ]
     # No view, as in `forward`.
     result = torch.empty(*x.shape[:2], *size, dtype=x.dtype, memory_format=torch.channels_last)
-    into, x, weights = result.zero_().permute(LAST), x.permute(LAST), _places(kernel)
+    into, x, weights = nhwc(result.zero_()), nhwc(x), _places(kernel)
     for place, seen, under in _meetings(size, x.shape[1:3], kernel, stride, padding):
         into[seen].addcmul_(x[under], weights[place])
     return result
@@ -200,15 +200,15 @@ def depthwise(x, kernel, stride, padding):
 def gradient_of_depthwise_map(grad, x, kernel, stride, padding):
     """Return the gradient of `depthwise` for the map."""
     total = x.new_zeros(x.shape[0], *x.shape[2:], x.shape[1])
-    grad, weights = grad.permute(LAST), _places(kernel)
+    grad, weights = nhwc(grad), _places(kernel)
     for place, seen, under in _meetings(grad.shape[1:3], x.shape[2:], kernel, stride, padding):
         total[under].addcmul_(grad[seen], weights[place])
-    return total.permute(0, 3, 1, 2)
+    return nchw(total)
 
 
 def gradient_of_depthwise_kernel(grad, x, kernel, stride, padding):
     """Return the gradient of `depthwise` for its kernel `(C, 1, kh, kw)`."""
-    grad, x = grad.permute(LAST), x.permute(LAST)
+    grad, x = nhwc(grad), nhwc(x)
     total = x.new_zeros(*kernel.shape[2:], x.shape[3])
     for place, seen, under in _meetings(grad.shape[1:3], x.shape[1:3], kernel, stride, padding):
         torch.sum(grad[seen] * x[under], (0, 1, 2), out=total[place])

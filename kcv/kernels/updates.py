@@ -10,7 +10,7 @@ from kcv.kernels.backend import TORCH
 if TORCH:
     import torch
 
-# A copy of fewer numbers takes some microseconds.
+# A view is an operation as well: of fewer numbers torch may make its copy.
 LEAST_TURNED = 2**16
 
 
@@ -55,8 +55,7 @@ def _same_order(a, b) -> bool:
 def orders(values) -> list[tuple[int, ...] | None]:
     """Return the order of axes in which each value lies in memory, None where that is its own.
 
-    Of other tensors torch's fused steps make copies on a CPU, which costs less than the view for
-    small ones; a GPU takes all as they are.
+    Of other tensors torch's fused steps make copies on a CPU; a GPU takes all as they are.
     """
     return [
         None
@@ -98,8 +97,8 @@ def groups(rates) -> list[Group]:
 def sgd(values, grads, buffers, rate: float, momentum: float, nesterov: bool, groups) -> None:
     """Update tensors in place by `torch.optim.SGD`'s rule.
 
-    With momentum in torch's fused call, which takes half of the time of the grouped ones on a CPU
-    and a third of it with decay and Nesterov's momentum (kernels of a ResNet, one thread).
+    With momentum in torch's fused call: 10 ms on a CPU against 17 of the grouped ones, with decay
+    and Nesterov's momentum 11 against 33 (kernels of a ResNet-18, one thread, in memory's order).
 
     Args:
         buffers: momentum of each value, None without momentum.
