@@ -11,7 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 import torch
+from keras import ops
 
 from kcv import kernels
 from kcv.engine import feeding
@@ -92,6 +94,7 @@ class Steps(Base):
 
     def call(self, inputs, training=None, mask=None, **kwargs):
         session = self.session
+        (inputs,) = _tensors(inputs)
         if session.plan is None or mask is not None or kwargs or not session.plan.admits(inputs):
             return super().call(inputs, training=training, mask=mask, **kwargs)
         return session.plan(inputs, bool(training))
@@ -111,7 +114,7 @@ class Steps(Base):
     # Training
 
     def train_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = _tensors(*keras.utils.unpack_x_y_sample_weight(data))
         session = self.__dict__.get("_session") or self.session
         session.find(self)
         with session.open(x):
@@ -136,7 +139,7 @@ class Steps(Base):
 
     def _loss(self, session, x, y, scores, sample_weight, training: bool):
         if session.loss is not None and sample_weight is None:
-            return session.loss(keras.ops.convert_to_tensor(y), scores)
+            return session.loss(ops.convert_to_tensor(y), scores)
         return self._compute_loss(
             x=x, y=y, y_pred=scores, sample_weight=sample_weight, training=training
         )
@@ -172,7 +175,7 @@ class Steps(Base):
             metrics.update_state(y, scores, sample_weight=sample_weight)
             return
         with torch.no_grad():
-            hits = kernels.hits(scores.detach(), keras.ops.convert_to_tensor(y))
+            hits = kernels.hits(scores.detach(), ops.convert_to_tensor(y))
             for metric in session.accuracies:
                 metric.total._value.add_(hits)
                 metric.count._value.add_(len(scores))
@@ -180,7 +183,7 @@ class Steps(Base):
     # Test and prediction
 
     def test_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = _tensors(*keras.utils.unpack_x_y_sample_weight(data))
         session = self.__dict__.get("_session") or self.session
         session.find(self)
         scores = self._forward(x, False)
@@ -189,7 +192,7 @@ class Steps(Base):
         return self._track_metrics(session, x, y, scores, sample_weight)
 
     def predict_step(self, data):
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, _, _ = _tensors(*keras.utils.unpack_x_y_sample_weight(data))
         return self._forward(x, False)
 
     # Keras's loops, around the steps
@@ -275,6 +278,11 @@ class Steps(Base):
         self.session.logs = {}
 
 
+def _tensors(*parts) -> list:
+    """Return arrays as tensors: a call and `train_on_batch` hand them on as they got them."""
+    return [ops.convert_to_tensor(p) if isinstance(p, np.ndarray) else p for p in parts]
+
+
 def _arguments(method, model, args, kwargs) -> dict:
     """Return the arguments of a call of one of Keras's methods by name."""
     given = dict(inspect.signature(method).bind(model, *args, **kwargs).arguments)
@@ -284,7 +292,7 @@ def _arguments(method, model, args, kwargs) -> dict:
 
 
 def _number(value):
-    return float(value) if keras.ops.is_tensor(value) else value
+    return float(value) if ops.is_tensor(value) else value
 
 
 def _is_plain(y, scores) -> bool:

@@ -12,6 +12,8 @@ if not kernels.TORCH:
     pytest.skip("the steps are torch's", allow_module_level=True)
 import torch
 
+from benchmarks.counts import Operations
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 32, 32, 3)).astype("float32")
 Y = np.arange(20) % 4
@@ -267,6 +269,27 @@ class Halved(models.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return {"own": 1.0}
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda net, x: net(x, training=True),
+        lambda net, x: net.train_on_batch(x, Y),
+        lambda net, x: net.test_on_batch(x, Y),
+        lambda net, x: net.predict_on_batch(x),
+    ],
+    ids=["call", "train", "test", "predict"],
+)
+def test_a_batch_as_an_array_costs_what_a_tensor_costs(work):
+    counts = []
+    for x in (X, torch.from_numpy(X)):
+        net = compiled()
+        work(net, x)
+        with Operations() as operations:
+            work(net, x)
+        counts.append(operations.counts.total())
+    assert counts[0] <= counts[1] + 3
 
 
 @pytest.mark.filterwarnings("ignore:.*compiled metric.*|.*metrics.*:UserWarning")
