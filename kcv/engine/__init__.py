@@ -22,9 +22,12 @@ class Model(Steps, keras.Model):
     Two things are added. On torch `fit`, `evaluate` and `predict` run the graph as a flat plan
     (`kcv.engine.plan`) wherever that gives the same result, else as Keras does; `engine` says
     which. Metrics are read twice a second and at the end of an epoch, and at every step only if a
-    callback of the user's looks at each batch. A network with auxiliary heads (outputs `logits`,
-    `logits_aux1`, ...) trains with one label: their losses count in training only, each by the
-    weight that its layer holds; metrics and `predict` see the main scores alone.
+    callback of the user's looks at each batch. On a CPU memory that is freed stays with the process
+    for the next step (`kcv.kernels.keep_memory`; `KCV_KEEP_MEMORY=0` forbids it).
+
+    A network with auxiliary heads (outputs `logits`, `logits_aux1`, ...) trains with one label:
+    their losses count in training only, each by the weight that its layer holds; metrics and
+    `predict` see the main scores alone.
     """
 
     @property

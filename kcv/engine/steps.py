@@ -219,6 +219,8 @@ class Steps(Base):
     def _fed(self, feed, given: dict) -> dict:
         """Return arguments with batches for the device of the weights in the place of arrays."""
         device = self.session.device
+        if device is not None and device.type == "cpu":
+            kernels.keep_memory()
         return given if device is None else feed(given, device)
 
     def evaluate(self, *args, **kwargs):

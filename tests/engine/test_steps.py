@@ -1,5 +1,10 @@
 """`fit`, `evaluate` and `predict` of `kcv.models.Model` give what Keras's own steps give."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -432,3 +437,35 @@ def test_hooks_run_in_the_thread_of_the_loop():
 
     compiled().fit(X, Y, verbose=0, callbacks=Thread())
     assert seen == [True]
+
+
+FAULTS = """
+import resource, keras, numpy as np
+from kcv import layers, models
+image = keras.Input((64, 64, 3))
+net = models.Model(image, layers.Conv2D(24, 3)(image))
+net.compile("sgd", "mse")
+x, y = np.zeros((96, 64, 64, 3), "float32"), np.zeros((96, 62, 62, 24), "float32")
+
+def faults(work):
+    work()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    work()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults(lambda: net.fit(x, y, batch_size=96, epochs=2, verbose=0)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the allocator of glibc")
+def test_memory_stays_with_the_process_unless_that_is_forbidden():
+    found = []
+    for kept in ("1", "0"):
+        environment = os.environ | {"KCV_KEEP_MEMORY": kept}
+        done = subprocess.run(
+            [sys.executable, "-c", FAULTS], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(int(done.stdout))
+    assert found[0] < found[1] / 4
