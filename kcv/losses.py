@@ -21,7 +21,8 @@ class CrossEntropy(keras.losses.Loss):
             2015, https://arxiv.org/abs/1512.00567).
 
     Raises:
-        ValueError: if the smoothing is outside 0 <= label_smoothing < 1.
+        ValueError: if the smoothing is outside 0 <= label_smoothing < 1, or logits are not `(B, K)`
+            when it is called.
     """
 
     def __init__(self, label_smoothing=0.0, name="cross_entropy", **kwargs):
@@ -34,6 +35,11 @@ class CrossEntropy(keras.losses.Loss):
         self.label_smoothing = float(label_smoothing)
 
     def call(self, y_true, y_pred):
+        if len(y_pred.shape) != 2:
+            raise ValueError(
+                "CrossEntropy needs logits (images, classes); pool a map or a sequence first. "
+                f"Received: y_pred.shape={tuple(y_pred.shape)}."
+            )
         return kernels.cross_entropy(y_pred, y_true, self.label_smoothing)
 
     def get_config(self):

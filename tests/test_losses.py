@@ -76,6 +76,12 @@ def test_values_out_of_their_range_are_refused(options, text):
         BinaryCrossEntropy(**options)
 
 
+def test_logits_of_a_sequence_are_refused():
+    soft = np.full((2, 3, 4), 0.25, "float32")  # torch would take the 3 for classes
+    with pytest.raises(ValueError, match=r"\(images, classes\).*shape=\(2, 3, 4\)"):
+        CrossEntropy()(soft, np.ones((2, 3, 4), "float32"))
+
+
 def test_losses_and_metrics_survive_saving():
     made = (BinaryCrossEntropy(0.1, [1.0, 2.0]), MeanAveragePrecision(4), F1(4, name="f"))
     for one in made:
