@@ -90,9 +90,11 @@ def measure(name: str, size: int, batch: int, args) -> tuple[list[report.Time], 
     cases.compile_kcv(model, case.optimizer)
     figures = [] if args.no_counts else counted(name, model, network, size, batch)
     data = loops.make_data(_most_steps(batch, size) * batch, size, cases.CLASSES)
+    device = model.weights[0].value.device
+    ready = {k: loops.tensors(data, k == "channels_last", device) for k in LAYOUTS}
     rows = []
     for mode in ("train", "predict") if args.mode == "both" else (args.mode,):
-        runs = _variants(name, mode, model, data, batch, args.stock)
+        runs = _variants(name, mode, model, data, ready, batch, args.stock)
         if args.compile:
             runs["kcv, compiled"] = compiled(name, mode, size, data, batch)
         steps = args.steps or _steps(runs["kcv"], args.seconds, len(data.labels) // batch)
@@ -114,21 +116,20 @@ def _most_steps(batch: int, size: int) -> int:
     return max(6, min(200, 2**28 // (12 * batch * size * size)))
 
 
-def _variants(name, mode, model, data, batch, with_stock) -> dict[str, loops.Run]:
+def _variants(name, mode, model, data, ready, batch, with_stock) -> dict[str, loops.Run]:
     """Return what is timed: kcv, every layout and optimizer of PyTorch, and stock Keras."""
     kind = cases.CASES[name].optimizer
     runs = {"kcv": (loops.fit if mode == "train" else loops.predict)(model, data, batch)}
     for layout, order in LAYOUTS.items():
         network = cases.twin(name, model).to(memory_format=order)
         last = layout == "channels_last"
-        ready = loops.tensors(data, last, model.weights[0].value.device)
         if mode == "predict":
-            runs[layout] = loops.torch_predict(network, data, batch, last, ready)
+            runs[layout] = loops.torch_predict(network, data, batch, last, ready[layout])
             continue
         for step in STEPS[kind]:
             how = {} if step == "default" else {step: True}
             optimizer = cases.make_torch_optimizer(network, kind, **how)
-            run = loops.torch_fit(network, optimizer, data, batch, last, ready)
+            run = loops.torch_fit(network, optimizer, data, batch, last, ready[layout])
             runs[f"{layout}, {step}"] = run
     if with_stock:
         plain = stock.rebuild(model)
