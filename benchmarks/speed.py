@@ -112,8 +112,8 @@ def measure(name: str, size: int, batch: int, args) -> tuple[list[report.Time], 
 
 
 def _most_steps(batch: int, size: int) -> int:
-    """Return how many batches to hold: at most 200, or a quarter of a gigabyte, at least 6."""
-    return max(6, min(200, 2**28 // (12 * batch * size * size)))
+    """Return how many batches to hold: at most 200, or half a gigabyte, at least 6."""
+    return max(6, min(200, 2**29 // (12 * batch * size * size)))
 
 
 def _variants(name, mode, model, data, ready, batch, with_stock) -> dict[str, loops.Run]:

@@ -72,7 +72,10 @@ def test_the_plan_equals_keras(name):
         assert a is None or float((a - b).abs().max()) <= 1e-4 * largest
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "efficientnet_b0"])
+FOLDED = ["resnet18", "resnet50d", "seresnext50_32x4d", "mobilenet_v2", "efficientnet_b0"]
+
+
+@pytest.mark.parametrize("name", FOLDED)
 def test_folded_chains_answer_as_the_graph_does(name):
     net = tiny(name)
     x = images(net)
@@ -80,10 +83,11 @@ def test_folded_chains_answer_as_the_graph_does(name):
         close(plans.Predictor(net)(x.clone()), net.session.plan(x.clone(), False), 1e-5)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "efficientnet_b0"])
-def test_folded_chains_are_as_exact_in_bfloat16(name):
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", FOLDED)
+def test_folded_chains_are_as_exact_in_half_precision(name, policy):
     exact = tiny(name)
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_dtype_policy(policy)
     net = tiny(name)
     net.set_weights(exact.get_weights())
     x = images(net, 32)
@@ -153,6 +157,31 @@ def test_batches_copied_aside_are_whole_and_few_at_a_time():
     totals = [int(s) for s in sums]
     assert totals == [int(part.sum()) for part in images.reshape(16, -1).astype("int64")]
     assert torch.cuda.max_memory_allocated() - before <= 6 * 4 * 2**20
+
+
+def test_batches_need_no_new_memory_at_every_call():
+    net = compiled()
+    x = RNG.normal(size=(64, 32, 32, 3)).astype("float32").repeat(64, axis=0)
+    reserved = []
+    for _ in range(5):
+        net.predict(x, batch_size=1024, verbose=0)
+        reserved.append(torch.cuda.memory_reserved())
+    assert reserved[1:] == reserved[1:2] * 4
+
+
+def test_folded_convolutions_are_fused_where_a_library_can():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    net = tiny("resnet50d")
+    predictor = plans.Predictor(net)
+    with torch.inference_mode():
+        predictor(images(net))
+        made = [call.packed for call in predictor.plan.folded]
+        assert {"cudnn", "cublas"} <= {one.library for one in made}
+        # float64: no engine of cuDNN, the same answer all the same
+        one = next(p for p in made if p.library == "cudnn" and p.groups == 1)
+        one = one._replace(kernel=one.kernel.double(), bias=one.bias.double())
+        x = torch.randn(2, one.kernel.shape[1], 8, 8, device="cuda", dtype=torch.float64)
+        close(one(x), one._replace(library="")(x), 1e-12)
 
 
 def test_fused_steps_are_those_of_keras_walk():
