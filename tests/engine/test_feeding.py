@@ -11,7 +11,7 @@ if not kernels.TORCH:
 import torch
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
-from kcv.engine.feeding import Ahead, Feed, fill
+from kcv.engine.feeding import Ahead, Feed
 
 CPU = torch.device("cpu")
 X = np.arange(22 * 3, dtype="float32").reshape(22, 3)
@@ -79,17 +79,6 @@ def test_who_changes_a_batch_does_not_change_the_array():
     for images, _ in Feed((X, Y), CPU, batch_size=5).get_torch_dataloader():
         images.zero_()
     np.testing.assert_array_equal(X, kept)
-
-
-LARGE = np.random.default_rng(0).integers(0, 255, (40, 2**18)).astype("float32")
-
-
-@pytest.mark.parametrize("array", [LARGE, LARGE[:, ::2], np.asfortranarray(LARGE)[::-1]])
-@pytest.mark.parametrize("where", [slice(3, 36), [7, 7, 0, *range(39, 9, -1)]], ids=["cut", "list"])
-def test_rows_that_several_threads_write_are_all_there(array, where):
-    out = np.full((33, *array.shape[1:]), -1, "float32")
-    fill(out, array, where)
-    np.testing.assert_array_equal(out, array[where])
 
 
 def test_arrays_of_other_lengths_are_refused_as_by_keras():

@@ -436,3 +436,22 @@ def test_an_adapter_inside_of_a_layer_is_used():
     after = flat(net, x, False).detach()
     assert not torch.allclose(before, after)
     assert_same([[after]], [[y.detach() for y in keras.tree.flatten(keras_way(net, x, False))]])
+
+
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize("library", ["cudnn", "cublas"])
+def test_what_a_library_refuses_or_multiplies_is_the_same_convolution(library, adds):
+    # cuDNN has no engine without a GPU, as it has none for some shapes with one
+    generator = torch.Generator().manual_seed(0)
+    x, kernel, bias, other = (
+        torch.randn(shape, generator=generator, dtype=torch.float64)
+        for shape in [(2, 5, 6, 7), (3, 5, 1, 1), (3,), (2, 3, 6, 7)]
+    )
+    act = kernels.packed.ACTIVATIONS["relu"]
+    plain = kernels.packed.pack(kernel, bias, x.shape, (1, 1), (0, 0), (1, 1), 1, act)
+    assert plain.library == ""
+    others = [other] if adds else []
+    found = plain._replace(library=library)(x, *(t.clone() for t in others))
+    wanted = torch.einsum("bchw,oc->bohw", x, kernel[:, :, 0, 0]) + bias[:, None, None]
+    wanted = (wanted + other if adds else wanted).relu()
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
