@@ -33,7 +33,7 @@ class Plan:
         outputs = [slot[id(t)] for t in model.outputs]
         if predicts:
             nodes, outputs = fold(nodes, outputs)
-        self.single = isinstance(model._outputs_struct, keras.KerasTensor)
+        self.single = len(outputs) == 1  # Keras unpacks a list of one
         (image,) = model.inputs
         self.shape, self.dtype = tuple(image.shape[1:]), getattr(torch, image.dtype)
         ops = [node.op for node in nodes]

@@ -94,6 +94,8 @@ class Steps(Base):
 
     def call(self, inputs, training=None, mask=None, **kwargs):
         session = self.session
+        if isinstance(inputs, np.ndarray):
+            inputs = ops.convert_to_tensor(inputs)
         if session.plan is None or mask is not None or kwargs or not session.plan.admits(inputs):
             return super().call(inputs, training=training, mask=mask, **kwargs)
         return session.plan(inputs, bool(training))
@@ -191,7 +193,7 @@ class Steps(Base):
         return self._track_metrics(session, x, y, scores, sample_weight)
 
     def predict_step(self, data):
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, _, _ = _tensors(*keras.utils.unpack_x_y_sample_weight(data))
         return self._forward(x, False)
 
     # Keras's loops, around the steps
@@ -280,7 +282,7 @@ class Steps(Base):
 
 
 def _tensors(*parts) -> list:
-    """Return arrays as tensors: `train_on_batch` and `test_on_batch` hand them on as they are."""
+    """Return arrays as tensors: `train_on_batch` and its like hand them on as they are."""
     return [ops.convert_to_tensor(p) if isinstance(p, np.ndarray) else p for p in parts]
 
 

@@ -141,7 +141,8 @@ def features(model, names: builtins.list[str]) -> keras.Model:
         names: names of layers, usually `stage1` ... `stage5`, `features`, `logits`.
 
     Returns:
-        A model from the same images to the list of outputs, in the order of the names.
+        A model from the same images to the list of outputs, in the order of the names; of one name
+        to the output itself, as in Keras.
 
     Raises:
         ValueError: if the network has no layer of a name (those it has are listed).

@@ -148,6 +148,14 @@ def test_several_outputs_come_as_a_list():
     assert_same([[m.detach() for m in maps]], [[m.detach() for m in theirs]])
 
 
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_a_list_of_one_output_comes_as_from_keras(kind):
+    net = still("resnet18")
+    image = kind(np.zeros((2, 32, 32, 3), "float32"))
+    outputs = [model(net.input, [net.output])(image) for model in (keras.Model, models.Model)]
+    assert outputs[0].shape == outputs[1].shape == (2, 4)
+
+
 def test_outputs_are_not_overwritten_by_what_follows():
     image = keras.Input((4, 4, 3))
     early = layers.Conv2D(3, 1, name="early")(image)

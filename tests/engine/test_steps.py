@@ -281,8 +281,10 @@ class Halved(models.Model):
     [
         lambda net, x: net.train_on_batch(x, Y),
         lambda net, x: net.test_on_batch(x, Y),
+        lambda net, x: net.predict_on_batch(x),
+        lambda net, x: net(x),
     ],
-    ids=["train", "test"],
+    ids=["train", "test", "predict", "call"],
 )
 def test_a_batch_as_an_array_costs_what_a_tensor_costs(work):
     counts = []
