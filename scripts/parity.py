@@ -24,6 +24,7 @@ import parity_references as references
 import torch
 
 from kcv import models
+from kcv.layers.init import postponed
 from kcv.weights import names
 
 FOLDER = Path(__file__).parents[1] / "docs"
@@ -74,11 +75,12 @@ def wide(on: bool) -> None:
 
 
 def build(case, size: tuple[int, int]):
-    """Build kcv's network with the numerics of a case, dropout off."""
+    """Build kcv's network with the numerics of a case, dropout off, for weights loaded next."""
     known = models.fields(case.model)
     changes = {key: 0.0 for key in OFF if key in known}
     changes |= names.numerics(case.model, f"{case.dialect}/{case.reference}")
-    return models.build(case.model, image_size=size, **changes)
+    with postponed():
+        return models.build(case.model, image_size=size, **changes)
 
 
 def scores(model, images, training: bool = False):
@@ -90,8 +92,7 @@ def scores(model, images, training: bool = False):
 def gradient(function, images: torch.Tensor, weights: torch.Tensor) -> np.ndarray:
     """Return the gradient of a weighted sum of the logits with respect to the images."""
     images = images.clone().requires_grad_()
-    (function(images) * weights).sum().backward()
-    return images.grad.numpy()
+    return torch.autograd.grad((function(images) * weights).sum(), images)[0].numpy()
 
 
 def distance(ours, theirs) -> float:
