@@ -15,7 +15,7 @@ shorter: six epochs with batch_size=64, augment="flip", label_smoothing=0.1 reac
     threads) on a machine like the last, whose ten took 7.4; commit cb32d08 with these values; eight
     reach 0.8695 and 0.8795 (seeds 0, 1). With a last scale of each residual branch that starts at
     zero (no option of kcv yet) seven reach 0.8882 (0.8855, 0.8900, 0.8890 with seeds 0, 1, 2). A
-    first convolution of stride 2 instead of the third stage takes 0.87 of a step, and seven epochs
+    first convolution of stride 2 instead of the second stage takes 0.87 of a step, and seven epochs
     reach 0.8770 (seed 0)
 choice: epochs and rate were chosen while test accuracies were seen
 """
