@@ -126,8 +126,9 @@ class Packed(NamedTuple):
         """Return the rectified sum, None where cuDNN has no engine for it.
 
         torch adds a bias in a pass of its own, which takes longer than a normalisation. With all in
-        one pass ResNet-50 predicted 256 images in 9.2 ms instead of 19.3 (bfloat16, H200), 64 in
-        3.9 ms instead of 7.7 (float32), and the answers were nearer to the exact ones.
+        one pass ResNet-50 maps 256 images that are there in 9.2 ms instead of 19.3 (bfloat16, H200,
+        torch 2.11; error 0.0052 of the answers instead of 0.0074), 64 in 3.9 ms instead of 7.7
+        (float32).
         """
         places = (self.stride, self.padding, self.dilation, self.groups)
         try:
