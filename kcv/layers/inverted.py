@@ -16,6 +16,7 @@ def inverted_residual(
     gate=None,
     rate: float = 0.0,
     conv=conv_norm,
+    end=None,
 ):
     """Expand with 1x1, filter depthwise, weigh the channels, project; add the input if it fits.
 
@@ -28,6 +29,8 @@ def inverted_residual(
         gate: channel attention after it, e.g. `partial(squeeze_excite, width=8)`.
         rate: of stochastic depth.
         conv: `conv_norm` with the network's settings.
+        end: what makes the normalisation of a projection to which the input is added, by default
+            that of `conv`.
 
     Source: Sandler et al. 2018, https://arxiv.org/abs/1801.04381; with a gate Tan et al. 2018,
     https://arxiv.org/abs/1807.11626.
@@ -35,6 +38,6 @@ def inverted_residual(
     y = x if inner == x.shape[-1] else conv(x, inner, 1)
     y = conv(y, inner, kernel, stride, groups=inner)
     y = y if gate is None else gate(y)
-    y = conv(y, width, 1, act=None)
     fits = stride == 1 and width == x.shape[-1]
+    y = conv(y, width, 1, act=None, **({"norm": end} if fits and end else {}))
     return keras.layers.Add()([x, drop_path(y, rate)]) if fits else y

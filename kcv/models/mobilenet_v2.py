@@ -63,6 +63,7 @@ def mobilenet_v2(
     depth: float = 1.0,
     dropout: float = 0.2,
     drop_rate: float = 0.0,
+    zero_init_residual: bool = False,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-5,
     name: str = "mobilenet_v2",
@@ -80,12 +81,16 @@ def mobilenet_v2(
         width, depth: multipliers of channels and of blocks in a stage.
         dropout: rate before the classifier.
         drop_rate: largest rate of stochastic depth, linear over the blocks.
+        zero_init_residual: let the last scale of each residual branch start at zero, so that the
+            network starts as the blocks that change the shape (Goyal et al. 2017,
+            https://arxiv.org/abs/1706.02677). Short runs learn faster so.
         bn_momentum, bn_epsilon: of the batch normalisations.
 
     Raises:
         ValueError: if `padding` is neither word.
     """
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
+    end = partial(norm, gamma_initializer="zeros") if zero_init_residual else None
     conv = partial(conv_norm, norm=norm, act="relu6", padding=conv_padding(padding))
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
@@ -99,6 +104,7 @@ def mobilenet_v2(
         stride = 1 if fewer == 2 and index == 1 else stride
         for block in range(depths[index]):
             options = {"inner": x.shape[-1] * expansion, "rate": next(rates), "conv": conv}
+            options["end"] = end
             first = stride if block == 0 else 1
             x = inverted_residual(x, round_width(base * width), first, **options)
     x = conv(tap(x, f"stage{level}"), round_width(1280 * max(1.0, width)), 1)
