@@ -34,7 +34,7 @@ SHORT = {
     "*resne*": {**CONV, "learning_rate": 0.03, "epochs": 12, "stem": "medium"},
     "mobilenet_v2*": {
         **CONV,
-        "epochs": 7,
+        "epochs": 6,
         "batch_size": 64,
         "augment": "flip",
         "label_smoothing": 0.1,
