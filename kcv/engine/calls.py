@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import keras
 import torch
 import torch.nn.functional as F
+from keras import ops
 
 from kcv import kernels
 from kcv import layers as own
@@ -210,6 +211,25 @@ def _drop(layer, tensors) -> Call | None:
     return Call(lambda t, training: layer.call(t[0], training=training), "any")
 
 
+def _rescaling(layer, tensors) -> Call | None:
+    """`Rescaling`; Keras's own sends its numbers to the device at each call and waits for them."""
+    if keras.config.image_data_format() != "channels_last":
+        return None
+    dtype = getattr(torch, layer.compute_dtype)
+    # made in prediction they could not take part in training
+    with torch.inference_mode(False):
+        numbers = [
+            ops.convert_to_tensor(n, layer.compute_dtype) for n in (layer.scale, layer.offset)
+        ]
+
+    def run(tensors, training):
+        (x,) = tensors
+        scale, offset = (n.to(x.device) for n in numbers)
+        return x.to(dtype) * scale + offset
+
+    return Call(run, "last", pure=True)
+
+
 def _add(layer, tensors) -> Call | None:
     if len(tensors) != 2 or not _alike(tensors):
         return None
@@ -248,6 +268,7 @@ MAKERS = {
     own.LayerScale: _layer_scale,
     keras.layers.LayerNormalization: _layer_norm,
     keras.layers.GlobalAveragePooling2D: _global_average,
+    keras.layers.Rescaling: _rescaling,
     keras.layers.ReLU: _relu,
     keras.layers.Activation: _activation,
     keras.layers.Dropout: _drop,
@@ -256,6 +277,9 @@ MAKERS = {
     keras.layers.Concatenate: _concatenate,
     Chain: lambda chain, tensors: Call(Folded(chain, tensors), "first", pure=True),
 }
+
+# Layers whose calls cast what they are given themselves.
+CASTING = (keras.layers.Rescaling,)
 
 # The calls of plans that only predict, where they are others.
 PREDICTING = {

@@ -51,7 +51,8 @@ class Writer:
 
     def add(self, node: Node) -> None:
         """Write the call of one node."""
-        call = None if casts(node) else calls.make(node, self.predicts)
+        whole = type(node.op) in calls.CASTING or not casts(node)
+        call = calls.make(node, self.predicts) if whole else None
         if call is None:
             self._add_general(node)
         else:

@@ -29,8 +29,7 @@ def inverted_residual(
         gate: channel attention after it, e.g. `partial(squeeze_excite, width=8)`.
         rate: of stochastic depth.
         conv: `conv_norm` with the network's settings.
-        end: what makes the normalisation of a projection to which the input is added, by default
-            that of `conv`.
+        end: what makes a projection to which the input is added, by default `conv`.
 
     Source: Sandler et al. 2018, https://arxiv.org/abs/1801.04381; with a gate Tan et al. 2018,
     https://arxiv.org/abs/1807.11626.
@@ -39,5 +38,5 @@ def inverted_residual(
     y = conv(y, inner, kernel, stride, groups=inner)
     y = y if gate is None else gate(y)
     fits = stride == 1 and width == x.shape[-1]
-    y = conv(y, width, 1, act=None, **({"norm": end} if fits and end else {}))
+    y = (end if fits and end else conv)(y, width, 1, act=None)
     return keras.layers.Add()([x, drop_path(y, rate)]) if fits else y

@@ -9,7 +9,7 @@ from kcv.layers.pool import AvgPool2D
 
 
 def basic_block(
-    x, width: int, stride: int = 1, *, shortcut=None, se=False, rate=0.0, conv=conv_norm
+    x, width: int, stride: int = 1, *, shortcut=None, se=False, rate=0.0, conv=conv_norm, end=None
 ):
     """Two 3x3 convolutions and a shortcut: `(B, H, W, C) -> (B, H / stride, W / stride, width)`.
 
@@ -19,11 +19,12 @@ def basic_block(
         se: squeeze-and-excite at the end of the branch.
         rate: of stochastic depth.
         conv: `conv_norm` with a network's settings.
+        end: what makes the last convolution of the branch, by default `conv`.
 
     Source: He et al. 2015, https://arxiv.org/abs/1512.03385.
     """
     y = conv(x, width, 3, stride)
-    y = conv(y, width, 3, act=None)
+    y = (end or conv)(y, width, 3, act=None)
     return _add(x, y, stride, shortcut, se, rate, conv)
 
 
@@ -39,6 +40,7 @@ def bottleneck_block(
     rate: float = 0.0,
     stride_at: str = "3x3",
     conv=conv_norm,
+    end=None,
 ):
     """1x1 to `inner` channels, 3x3 in `groups`, 1x1 to `width`, and a shortcut.
 
@@ -62,7 +64,7 @@ def bottleneck_block(
     first, second = (stride, 1) if stride_at == "1x1" else (1, stride)
     y = conv(x, inner, 1, first)
     y = conv(y, inner, 3, second, groups=groups)
-    y = conv(y, width, 1, act=None)
+    y = (end or conv)(y, width, 1, act=None)
     return _add(x, y, stride, shortcut, se, rate, conv)
 
 

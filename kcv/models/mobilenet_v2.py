@@ -90,8 +90,8 @@ def mobilenet_v2(
         ValueError: if `padding` is neither word.
     """
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
-    end = partial(norm, gamma_initializer="zeros") if zero_init_residual else None
     conv = partial(conv_norm, norm=norm, act="relu6", padding=conv_padding(padding))
+    end = partial(conv, norm=partial(norm, gamma_initializer="zeros"))
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
     x = conv(x, round_width(32 * width), 3, 1 if fewer else 2)
@@ -104,7 +104,7 @@ def mobilenet_v2(
         stride = 1 if fewer == 2 and index == 1 else stride
         for block in range(depths[index]):
             options = {"inner": x.shape[-1] * expansion, "rate": next(rates), "conv": conv}
-            options["end"] = end
+            options["end"] = end if zero_init_residual else conv
             first = stride if block == 0 else 1
             x = inverted_residual(x, round_width(base * width), first, **options)
     x = conv(tap(x, f"stage{level}"), round_width(1280 * max(1.0, width)), 1)

@@ -5,7 +5,8 @@ https://arxiv.org/abs/1812.01187 (B, C, D); Xie et al. 2016, https://arxiv.org/a
 (ResNeXt); Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146 (wide); Hu et al. 2017,
 https://arxiv.org/abs/1709.01507 (SE). As in torchvision the stride is on the 3x3 (variant B).
 Convolutions start by He's rule over the outputs, as in the authors' code; gammas at one, also the
-last of a block; the classifier, on which the papers are silent, uniform with variance 1 / fan_in.
+last of a block unless `zero_init_residual`; the classifier, on which the papers are silent, uniform
+with variance 1 / fan_in.
 """
 
 from functools import partial
@@ -64,6 +65,7 @@ def resnet(
     conv_bias: bool = False,
     dropout: float = 0.0,
     drop_rate: float = 0.0,
+    zero_init_residual: bool = False,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-5,
     name: str = "resnet50",
@@ -90,6 +92,8 @@ def resnet(
         conv_bias: biases in the convolutions, as those weights have them.
         dropout: rate before the classifier.
         drop_rate: largest rate of stochastic depth, linear over the blocks.
+        zero_init_residual: let the last scale of each residual branch start at zero, so that the
+            network starts as its shortcuts (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
         bn_momentum, bn_epsilon: of the batch normalisations.
 
     Raises:
@@ -99,6 +103,7 @@ def resnet(
     _check("shortcut", shortcut, SHORTCUTS)
     norm = partial(BatchNorm, bn_momentum, bn_epsilon)
     conv = partial(conv_norm, norm=norm, bias=conv_bias)
+    end = partial(conv, norm=partial(norm, gamma_initializer="zeros"))
     image, x = image_input(image_size, channels, normalize)
     fewer = fewer_halvings(stem)
     x = tap(_stem(x, round(64 * width), fewer, deep_stem, conv), "stage1")
@@ -111,6 +116,7 @@ def resnet(
             stride = 2 if stage and index == 0 else 1
             common: dict[str, Any] = {"se": se, "rate": next(rates), "conv": conv}
             common["shortcut"] = SHORTCUTS[shortcut]
+            common["end"] = end if zero_init_residual else conv
             if block == "basic":
                 x = basic_block(x, plain, stride, **common)
             else:

@@ -270,9 +270,10 @@ PUBLISHED = {
     },
     "resnet*[cd]": {
         **GLUON,
+        "network": {"zero_init_residual": True},
         "source": GLUON_SOURCE.format("resnet50_v1c.sh and resnet50_v1d.sh")
-        + ", by the authors of He et al. 2018, arXiv 1812.01187; there the last gamma of a branch "
-        "starts at zero, and resnet152d has half the batch at half the rate",
+        + ", by the authors of He et al. 2018, arXiv 1812.01187; there resnet152d has half the "
+        "batch at half the rate",
     },
     "resnet*": {**STEPS, "source": f"{TORCHVISION}ResNet (He et al. 2015, arXiv 1512.03385)"},
     "mobilenet_v1": {

@@ -13,6 +13,7 @@ from kcv import kernels, layers, models
 if not kernels.TORCH:
     pytest.skip("the plan is torch's", allow_module_level=True)
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kcv.engine import plan as plans
 
@@ -110,6 +111,35 @@ def test_plan_equals_keras_in_mixed_precision(name):
     mine, theirs = run(net, x, False, flat), run(net, x, False, keras_way)
     assert mine[0][0].dtype == torch.bfloat16
     assert_same(mine, theirs)
+
+
+class Dispatched(TorchDispatchMode):
+    """Notes the names of operations."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_pixels_are_normalised_as_by_keras_with_numbers_that_are_there(policy):
+    keras.config.set_dtype_policy(policy)
+    net = tiny("resnet18", normalize=((120.0, 115.0, 100.0), (60.0, 55.0, 65.0)))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *net.input_shape[1:]), np.uint8)
+    answers = net.predict(pixels, verbose=0)  # its numbers must be of use in training too
+    x = torch.tensor(pixels, dtype=torch.float32)
+    mine, theirs = run(net, x, False, flat), run(net, x, False, keras_way)
+    assert_same(mine, theirs)
+    np.testing.assert_allclose(
+        answers, mine[0][0].float(), atol=1e-5 if policy == "float32" else 0.1
+    )
+    with Dispatched() as seen, torch.no_grad():
+        net.session.plan(x, True)
+    assert "lift_fresh.default" not in seen.names  # a number that is sent to the device
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_16", "swin_tiny", "convnext_atto"])

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 from families import RULES, TINY, quick_or_slow
-from test_models import still, tiny
+from test_models import pixels, still, tiny
 
 from kcv.layers import (
     Attention,
+    BatchNorm,
     ClassToken,
     Conv2D,
     DepthwiseConv2D,
@@ -58,6 +59,21 @@ def test_biases_start_at_zero_and_norms_at_one(name):
             np.testing.assert_array_equal(value, 0)
         elif "normalization" in weight.path or "batch_norm" in weight.path:
             np.testing.assert_array_equal(value, 1)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50d", "seresnext50_32x4d", "mobilenet_v2"])
+def test_residual_branches_may_start_at_zero(name):
+    """The last gammas of summed branches, and no others; what is added is then nothing."""
+    net = tiny(name, zero_init_residual=True)
+    norms = [layer for layer in net.layers if isinstance(layer, BatchNorm)]
+    zero = [layer for layer in norms if not layer.get_weights()[0].any()]
+    assert all(np.all(layer.get_weights()[0] == 1) for layer in norms if layer not in zero)
+    sums = [layer for layer in net.layers if type(layer) is keras.layers.Add]
+    assert len(zero) == len(sums) > 0
+    pairs = [node.input_tensors for layer in sums for node in layer._inbound_nodes]
+    inner = keras.Model(net.inputs[0], [pair[name == "mobilenet_v2"] for pair in pairs])
+    branches = keras.tree.flatten(inner(pixels(), training=False))
+    assert not any(keras.ops.convert_to_numpy(branch).any() for branch in branches)
 
 
 def test_tokens_positions_and_tables_start_small():
