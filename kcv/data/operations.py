@@ -35,11 +35,12 @@ class Border(NamedTuple):
     interpolation: Image.Resampling = Image.Resampling.NEAREST
     fill: int | tuple[int, int, int] = 0
 
-    def colour(self, mode: str) -> int | tuple[int, int, int]:
-        """Return the fill for a picture mode: three levels for RGB, their mean for grey."""
-        if mode == "RGB":
+    def colour(self, mode: str) -> int | tuple[int, ...]:
+        """Return the fill for a picture mode: a level for each channel, their mean for grey."""
+        if mode in ("RGB", "RGBX"):
             # Pillow would take a single number for red alone.
-            return self.fill if isinstance(self.fill, tuple) else (self.fill,) * 3
+            colour = self.fill if isinstance(self.fill, tuple) else (self.fill,) * 3
+            return (*colour, 255) if mode == "RGBX" else colour
         return round(sum(self.fill) / 3) if isinstance(self.fill, tuple) else self.fill
 
 
@@ -62,14 +63,18 @@ PictureOperation = Callable[[Picture, float, Border], Picture]
 
 
 def to_picture(image: np.ndarray) -> Picture:
-    """Return an array ``(H, W, 1 or 3)``, uint8, as a picture."""
+    """Return an array ``(H, W, 1 or 3)``, uint8, as a picture: ``L``, ``RGB`` or ``RGBX``."""
     # Copied here where it is a mirrored view: Pillow would do that three times more slowly.
     image = np.ascontiguousarray(image)
+    if image.shape[2] == 3 and pixels.opencv() is not None:
+        return pixels.padded_picture(image)
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
 def to_array(picture: Picture) -> np.ndarray:
     """Return a picture as an array ``(H, W, 1 or 3)``, uint8."""
+    if picture.mode == "RGBX":
+        return pixels.unpadded_array(picture)
     array = np.array(picture)
     return array[:, :, None] if array.ndim == 2 else array
 
