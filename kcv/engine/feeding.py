@@ -112,7 +112,7 @@ def _pinnable(sliceable):
 
     Four threads of one's own were no faster for batches of 40 MB and slower for 150 MB: networks
     that predict 256 images in less then waited for them (11.5 ms a batch, 9.4 before; 16
-    cores, benchmarks/results/h200-bfloat16.csv and -before.csv, ResNet-18).
+    cores, benchmarks/results/h200-bfloat16-threads.csv and -before.csv, ResNet-18).
     """
     array = _plain(sliceable)
     if array is sliceable or not array.flags.writeable or min(array.strides, default=0) < 0:
