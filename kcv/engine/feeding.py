@@ -89,16 +89,12 @@ class Rows(torch.utils.data.Dataset):
     """
 
     def __init__(self, arrays, pinned: bool, ordered: bool):
-        self.arrays = tree.map_structure(
-            _pinnable if pinned else _plain, arrays, none_is_leaf=False
-        )
+        self.arrays = _map(_pinnable if pinned else _plain, arrays)
         self.ordered = ordered
 
     def __getitems__(self, indices: list[int]):
         where = slice(indices[0], indices[-1] + 1) if self.ordered else indices
-        return tree.map_structure(
-            lambda array: _taken(array, where), self.arrays, none_is_leaf=False
-        )
+        return _map(lambda array: _taken(array, where), self.arrays)
 
 
 def _plain(sliceable):
@@ -180,7 +176,7 @@ class Ahead:
         if batch is END:
             return None
         with torch.cuda.stream(aside):
-            moved = tree.map_structure(self._moved, batch, none_is_leaf=False)
+            moved = _map(self._moved, batch)
             return moved, None if aside is None else aside.record_event()
 
     def _moved(self, tensor):
@@ -193,10 +189,23 @@ def _taken_over(batch, there: torch.cuda.Event | None):
         return batch
     current = torch.cuda.current_stream()
     current.wait_event(there)
-    for tensor in tree.flatten(batch):
-        if tensor is not None:
-            tensor.record_stream(current)
+    _map(lambda tensor: tensor.record_stream(current), batch)
     return batch
+
+
+def _map(function, nested):
+    """Return what a function makes of each leaf of nested arrays or tensors; None stays None.
+
+    `keras.tree` takes 12 microseconds for a pair of tensors on torch, twice a batch and beside the
+    thread that launches the work of a device.
+    """
+    if type(nested) is tuple:
+        return tuple([_map(function, one) for one in nested])
+    if nested is None:
+        return None
+    if isinstance(nested, torch.Tensor | np.ndarray):
+        return function(nested)
+    return tree.map_structure(function, nested, none_is_leaf=False)
 
 
 def feed_fit(given: dict, device: torch.device) -> dict:
