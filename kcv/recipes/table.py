@@ -36,7 +36,7 @@ SHORT = {
     "mobilenet_v2*": {
         **CONV,
         "learning_rate": 0.3,
-        "epochs": 6,
+        "epochs": 5,
         "batch_size": 64,
         "augment": "flip",
         "label_smoothing": 0.1,
