@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import torch
 import torch.nn.functional as F
-from keras import ops
 
 from kcv import kernels
 from kcv import layers as own
@@ -216,15 +216,21 @@ def _rescaling(layer, tensors) -> Call | None:
     if keras.config.image_data_format() != "channels_last":
         return None
     dtype = getattr(torch, layer.compute_dtype)
-    # made in prediction they could not take part in training
-    with torch.inference_mode(False):
-        numbers = [
-            ops.convert_to_tensor(n, layer.compute_dtype) for n in (layer.scale, layer.offset)
-        ]
+    values = [np.asarray(value, float).tolist() for value in (layer.scale, layer.offset)]
+
+    def numbers(device):
+        return [torch.tensor(value, dtype=dtype, device=device) for value in values]
+
+    @functools.cache
+    def kept(device):
+        # made in prediction they could not take part in training
+        with torch.inference_mode(False):
+            return numbers(device)
 
     def run(tensors, training):
         (x,) = tensors
-        scale, offset = (n.to(x.device) for n in numbers)
+        compiling = torch.compiler.is_compiling()  # the compiler keeps constants itself
+        scale, offset = numbers(x.device) if compiling else kept(x.device)
         return x.to(dtype) * scale + offset
 
     return Call(run, "last", pure=True)
