@@ -4,7 +4,9 @@ test accuracy 0.9010 (0.8990, 0.9005, 0.9035 with seeds 0, 1, 2); linear classif
 command: kcv train resnet18 (seed 0, two threads, commit b06fe21);
     kcv train resnet18 --seed S --threads 1 --epochs 12 (seeds 1 and 2, commit f7479e4)
 machine: 2 cores of a shared AMD EPYC, torch 2.13.0, Keras 3.15.1
-minutes: 8.1 for seed 0, nothing else running; 14 and 17 for the others beside other work
+minutes: 8.1 for seed 0, nothing else running; 14 and 17 for the others beside other work; about 16
+    on an EPYC without AVX-512, where an epoch takes 74 to 83 s (two threads, nothing else running,
+    commit b0cd8bd, stopped after seven)
 choice: the rate 0.03 after 0.1 had been unstable, 12 epochs by the time they take
 """
 
