@@ -183,7 +183,7 @@ def _blended_levels(level: int, value: float) -> tuple[np.ndarray, bool]:
 
 
 def _scaled(image: np.ndarray, level: int, value: float) -> np.ndarray:
-    """Blend with a grey level by one product and one sum, in a third of a table's time."""
+    """Blend with a grey level by one product and one sum, in about half of a table's time."""
     cv2: Any = opencv()
     rest = _CUT_OFF - value * level
     if rest < -0.5:  # below zero it is to be cut off, which `convertScaleAbs` would turn round

@@ -196,8 +196,8 @@ def _taken_over(batch, there: torch.cuda.Event | None):
 def _map(function, nested):
     """Return what a function makes of each leaf of nested arrays or tensors; None stays None.
 
-    `keras.tree` takes 12 microseconds for a pair of tensors on torch, twice a batch and beside the
-    thread that launches the work of a device.
+    `keras.tree` takes 12 microseconds for a pair of tensors on torch (this 1.6; one core of an AMD
+    EPYC), twice a batch and beside the thread that launches the work of a device.
     """
     if type(nested) is tuple:
         return tuple([_map(function, one) for one in nested])
