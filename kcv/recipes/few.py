@@ -11,6 +11,7 @@ log = logging.getLogger("kcv")
 # What Kolesnikov et al. 2020, https://arxiv.org/abs/1912.11370, fine-tune for on fewer than 20,000
 # images; a recipe of 12 epochs in batches of 128 takes 24 on 300 images.
 LEAST_STEPS = 500
+SHORT_COUNT = 9_000  # training images of fashion_mini, which the short recipes are made for
 SMALLEST_BATCH = 8  # batch norm needs some images for its statistics
 MOST_EPOCHS = 100  # each ends with validation and a checkpoint
 
@@ -18,6 +19,16 @@ MOST_EPOCHS = 100  # each ends with validation and a checkpoint
 def photo_epochs(count: int) -> int:
     """Return the epochs that show a network about 50,000 of so many photographs, 10 to 60."""
     return min(60, max(10, round(50_000 / count)))
+
+
+def short_epochs(epochs: int, count: int) -> int:
+    """Return the epochs of a short recipe that show as many images as on `fashion_mini`, up to 60.
+
+    Args:
+        epochs: of the short recipe.
+        count: training images; 9,000 and more get the epochs of the recipe.
+    """
+    return max(epochs, min(60, round(epochs * SHORT_COUNT / count)))
 
 
 def enough_steps(recipe: Recipe, count: int, chosen: Collection[str] = ()) -> Recipe:

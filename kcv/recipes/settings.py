@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +20,8 @@ from kcv.recipes.table import get
 log = logging.getLogger("kcv")
 
 SMALL_IMAGE = 64  # up to this side a network keeps early resolution and the short settings apply
+TINY_IMAGE = 16  # four halvings, as after a medium stem, leave one pixel of it
+SIGNS = re.compile(r"(^|[:/])(digits|e?mnist|kmnist|svhn)")  # specs of digits and letters
 MANY_PHOTOS = 100_000  # training images from which the published settings, made for 1.2 M, suit
 
 
@@ -71,8 +74,8 @@ def resolve(
     resize = _resizing(draft, folder)
     found = find(draft, data)
     loaded = load(draft, found, resize)
-    if named and setting == "auto" and max(loaded.image_size) > SMALL_IMAGE:
-        draft = _for_photos(recipe, loaded, changes)
+    if named and setting == "auto":
+        draft = _fitted(draft, loaded, changes, batched=isinstance(found, Data))
         loaded = load(draft, found, resize)
     height, width = loaded.image_size
     return draft.changed(
@@ -84,9 +87,39 @@ def resolve(
     ), loaded
 
 
-def _for_photos(name: str, data: Data, changes: dict) -> Recipe:
-    """Return the recipe for photographs: a published one has epochs for a million of them."""
+def _fitted(recipe: Recipe, data: Data, changes: dict, batched: bool) -> Recipe:
+    """Return the short recipe fitted to the size and number of images; `changes` stay.
+
+    Args:
+        batched: the batches are made already, so that their size cannot change.
+    """
     count = len(data.train.labels)
+    if max(data.image_size) > SMALL_IMAGE:
+        recipe = _for_photos(recipe.model, count, changes)
+    else:
+        recipe = _for_small_images(recipe, data, count, changes)
+    return recipe if batched else few.enough_steps(recipe, count, changes)
+
+
+def _for_small_images(recipe: Recipe, data: Data, count: int, changes: dict) -> Recipe:
+    """Return the short recipe with as many images as on `fashion_mini`, and what tiny ones want.
+
+    Of 8 pixels a medium stem leaves nothing to the later stages, and a shift by 2 takes a quarter.
+    Digits and letters are not mirrored.
+    """
+    augment, stem = recipe.augment, recipe.stem
+    if max(data.image_size) <= TINY_IMAGE:
+        augment = {"flip_shift": "flip"}.get(augment, augment)
+        stem = {"medium": "small"}.get(stem, stem)
+    if SIGNS.search(data.spec):
+        augment = {"flip_shift": "shift", "flip": "none"}.get(augment, augment)
+    epochs = few.short_epochs(recipe.epochs, count)
+    fitted = {"augment": augment, "stem": stem, "epochs": epochs}
+    return recipe.changed(**{**fitted, **changes})
+
+
+def _for_photos(name: str, count: int, changes: dict) -> Recipe:
+    """Return the recipe for photographs: a published one has epochs for a million of them."""
     if count >= MANY_PHOTOS:
         return get(name, "published").changed(**changes)
     if weights.list(name) and not changes.get("weights"):
@@ -96,8 +129,7 @@ def _for_photos(name: str, data: Data, changes: dict) -> Recipe:
             f"{count:,}",
             name,
         )
-    recipe = get(name, "photos").changed(**{"epochs": few.photo_epochs(count), **changes})
-    return few.enough_steps(recipe, count, changes)
+    return get(name, "photos").changed(**{"epochs": few.photo_epochs(count), **changes})
 
 
 def resolve_tuned(recipe: Recipe, data, chosen: Collection[str]) -> tuple[Recipe, Data]:

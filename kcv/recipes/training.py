@@ -58,9 +58,11 @@ def train(
         resume: `"auto"` goes on in `out` (or in the newest folder of this name) if a run is
             there and starts one otherwise; a path goes on there and needs a run.
         setting: `"short"`, `"photos"` or `"published"` settings of the model. `"auto"` takes the
-            short ones for images of up to 64 pixels; of larger ones the published for 100,000
-            training images or more, and else those for photographs, with 10 to 60 epochs by their
-            number, and smaller batches and more epochs where that would give fewer than 500 steps.
+            short ones for images of up to 64 pixels, with more epochs (up to 60) for fewer than
+            9,000 of them, the small stem and no shifts up to 16 pixels, and digits not mirrored;
+            of larger images the published ones for 100,000 training images or more, and else those
+            for photographs, with 10 to 60 epochs by their number. Smaller batches and more epochs
+            follow where all that would give fewer than 500 steps.
         **changes: fields of the recipe, e.g. `epochs=30, image_size=224, seed=1`.
 
     Returns:

@@ -6,7 +6,7 @@ from PIL import Image
 
 import kcv
 from kcv import recipes
-from kcv.recipes import Recipe
+from kcv.recipes import Recipe, few
 from kcv.recipes.few import enough_steps
 
 MANY = Recipe("resnet18", epochs=12, batch_size=128)
@@ -45,6 +45,80 @@ def test_the_rate_of_an_image_stays():
 def test_what_the_user_chose_stays(chosen, expected):
     fitted = enough_steps(MANY, 60, chosen)
     assert (fitted.batch_size, fitted.epochs) == expected
+
+
+@pytest.mark.parametrize(
+    ("epochs", "count", "expected"),
+    [(5, 9_000, 5), (5, 60_000, 5), (5, 4_500, 10), (5, 1_167, 39), (5, 20, 60), (120, 20, 120)],
+)
+def test_short_recipes_show_few_images_more_often(epochs, count, expected):
+    assert few.short_epochs(epochs, count) == expected
+
+
+def drawn(side, count=600):
+    """Return arrays of two classes of noise with a bright half."""
+    x = np.random.default_rng(0).integers(0, 99, (count, side, side, 1), dtype=np.uint8)
+    x[::2, : side // 2] += 99
+    return x, np.arange(count) % 2
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("digits", ("small", "none", 39, 64)),
+        (drawn(16), ("small", "flip", 60, 32)),
+        (drawn(17), ("medium", "flip", 60, 32)),
+        (drawn(16, 60), ("small", "flip", 84, 8)),
+        ("fashion_mini", ("medium", "flip", 5, 64)),
+    ],
+    ids=["digits", "16 pixels", "17 pixels", "60 images", "fashion_mini"],
+)
+def test_the_short_recipe_fits_the_images(data, expected):
+    recipe, _ = recipes.settings.resolve("mobilenet_v2", data, "auto", {})
+    assert (recipe.stem, recipe.augment, recipe.epochs, recipe.batch_size) == expected
+
+
+def test_the_batches_are_those_of_the_fitted_recipe():
+    recipe, loaded = recipes.settings.resolve("mobilenet_v2", drawn(16, 60), "auto", {})
+    assert len(next(iter(loaded.train))[0]) == recipe.batch_size == 8
+
+
+def test_changes_and_other_settings_are_not_fitted():
+    asked = {"stem": "medium", "augment": "flip_shift", "epochs": 2, "batch_size": 100}
+    for setting, recipe in (("auto", asked), ("short", {})):
+        found, _ = recipes.settings.resolve("mobilenet_v2", "digits", setting, recipe)
+        kept = asked if recipe else {"stem": "medium", "epochs": 5, "batch_size": 64}
+        assert {name: getattr(found, name) for name in kept} == kept
+
+
+def test_batches_that_are_made_already_keep_their_size():
+    data = kcv.data.load(drawn(16, 60), batch_size=10)
+    recipe, loaded = recipes.settings.resolve("mobilenet_v2", data, "auto", {})
+    assert (recipe.batch_size, recipe.epochs, recipe.stem) == (64, 60, "small")
+    assert len(next(iter(loaded.train))[0]) == 10
+
+
+@pytest.mark.parametrize(
+    ("spec", "signs"),
+    [
+        ("digits", True),
+        ("tfds:mnist", True),
+        ("tfds:emnist/letters", True),
+        ("hf:ufldl-stanford/svhn", True),
+        ("fashion_mini", False),
+        ("tfds:fashion_mnist", False),
+        ("hf:zalando-datasets/fashion_mnist", False),
+        ("folder:two digits", False),
+    ],
+)
+def test_digits_and_letters_are_known_by_name(spec, signs):
+    assert bool(recipes.settings.SIGNS.search(spec)) == signs
+
+
+@pytest.mark.slow
+def test_the_short_recipe_reads_digits_better_than_a_linear_classifier(tmp_path):
+    run = recipes.train("mobilenet_v2", "digits", out=tmp_path / "run", threads=1)
+    assert run.metrics["test"]["accuracy"] > run.metrics["floor"]["accuracy"] + 0.01
 
 
 @pytest.fixture(scope="module")
