@@ -21,7 +21,7 @@ SEEDS = [int(word) for word in sys.argv[1:]] or [0, 1, 2]
 def main() -> None:
     accuracies = []
     for seed in SEEDS:
-        run = kcv.recipes.train("resnet18", epochs=12, seed=seed, out=f"runs/resnet18-seed{seed}")
+        run = kcv.recipes.train("resnet18", seed=seed, out=f"runs/resnet18-seed{seed}")
         accuracies.append(run.metrics["test"]["accuracy"])
     mean, spread = statistics.mean(accuracies), max(accuracies) - min(accuracies)
     sys.stdout.write(f"test accuracy {mean:.4f}, spread {spread:.4f}, seeds {SEEDS}\n")

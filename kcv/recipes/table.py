@@ -15,6 +15,14 @@ PHOTOS_SOURCE = (
     "kcv, for fewer than 100,000 photographs; kcv train fits epochs and batch to the number"
 )
 CONV = {"learning_rate": 0.1, "epochs": 10}
+# with branches that start at zero a larger rate is safe, and a few epochs are enough
+ZERO = {
+    "learning_rate": 0.3,
+    "batch_size": 64,
+    "augment": "flip",
+    "label_smoothing": 0.1,
+    "stem": "medium",
+}
 # networks without batch norm want a smaller rate
 BARE = {"learning_rate": 0.01, "epochs": 12, "clip_norm": 1.0}
 TOKENS = {
@@ -31,16 +39,10 @@ SHORT = {
     "vgg*_bn": {**CONV, "learning_rate": 0.05, "stem": "small"},
     "vgg*": {**BARE, "stem": "small"},
     "squeezenet*": {**BARE, "learning_rate": 0.02, "stem": "medium"},
-    "*resne*": {**CONV, "learning_rate": 0.03, "epochs": 12, "stem": "medium"},
-    # with branches that start at zero a larger rate is safe, and a few epochs are enough
+    "*resne*": {**ZERO, "epochs": 7, "network": {"zero_init_residual": True}},
     "mobilenet_v2*": {
-        **CONV,
-        "learning_rate": 0.3,
+        **ZERO,
         "epochs": 5,
-        "batch_size": 64,
-        "augment": "flip",
-        "label_smoothing": 0.1,
-        "stem": "medium",
         "network": {"dropout": 0.0, "zero_init_residual": True},
     },
     "vit*": {**TOKENS, "stem": "small"},
@@ -86,7 +88,7 @@ def _photos(recipe: Recipe) -> Recipe:
 RECIPES = {name: _large(recipe) for name, recipe in _fill(PUBLISHED).items()}
 SMALL = _fill(SHORT, SHORT_SOURCE)
 # thirty epochs need no haste
-PHOTOS = _fill({**SHORT, "mobilenet_v2*": CONV})
+PHOTOS = _fill({**SHORT, "*resne*": {**CONV, "learning_rate": 0.03}, "mobilenet_v2*": CONV})
 PHOTOS = {name: _large(_photos(recipe)) for name, recipe in PHOTOS.items()}
 TABLES = {"short": SMALL, "photos": PHOTOS, "published": RECIPES}
 
