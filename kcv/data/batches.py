@@ -161,7 +161,7 @@ class Batches(torch.utils.data.DataLoader):
         last, following = len(self) - 1, self.epoch + (self.part == "train")
         for step, (images, labels, unreadable) in enumerate(self._loaded()):
             for index, reason in unreadable:
-                self.skipped.add(self.name(index), reason)
+                self.skipped.add(self.name(index), reason, self.part)
             if not len(images):
                 self._fail(*unreadable[-1])
             # Before the last batch is given: Keras never asks for one more.

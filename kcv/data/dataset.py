@@ -32,7 +32,7 @@ class Data:
         crop_pct: share that the centre crop of evaluation keeps; see ``kcv.data.resize_image``.
         mode, interpolation: how images are resized for evaluation, likewise.
         was_split: that kcv made the test part, of a folder or arrays given as one whole.
-        skipped: ``{"path": ..., "reason": ...}`` of each unreadable file met so far.
+        skipped: ``{"path": ..., "reason": ..., "part": ...}`` of each unreadable file met so far.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class Data:
         if not bad:
             return source
         for index, reason in bad.items():
-            self.skipped.add(source.name(index), reason)
+            self.skipped.add(source.name(index), reason, part)
         if len(bad) == len(source):
             raise ValueError(
                 f"The part {part!r} needs an image that can be read. Received: {len(bad)} files "
@@ -218,7 +218,7 @@ class Data:
             try:
                 pixels = self.train.images([index])[0].astype(np.float64)
             except ImageError as error:
-                self.skipped.add(error.name, error.reason)
+                self.skipped.add(error.name, error.reason, "train")
                 continue
             count += pixels.shape[0] * pixels.shape[1]
             total += pixels.sum((0, 1))

@@ -5,6 +5,7 @@ import difflib
 import fnmatch
 import inspect
 from functools import partial
+from numbers import Real
 
 import keras
 
@@ -115,12 +116,24 @@ def build(name: str, /, *, weights=None, **changes) -> Model:
             raise ValueError(
                 f"{name} has no such argument. Received: {key!r}. Did you mean {', '.join(near)}?"
             )
+    _check_numbers(name, changes)
     if weights is None:
         return _make(name, **changes)
     # not above: most networks are built without
     from kcv.weights import loading
 
     return loading.build(name, weights, changes, partial(_make, name), transfer)
+
+
+def _check_numbers(name: str, changes: dict) -> None:
+    """Refuse a width or dropout that is none: deep inside it would say so of a layer."""
+    for key, fits, limit in (
+        ("width", lambda value: value > 0, "width > 0"),
+        ("dropout", lambda value: 0 <= value < 1, "0 <= dropout < 1"),
+    ):
+        value = changes.get(key, 0.5)
+        if not isinstance(value, Real) or isinstance(value, bool) or not fits(value):
+            raise ValueError(f"{name} needs {limit}. Received: {key}={value!r}.")
 
 
 def _make(row_name: str, **changes) -> Model:

@@ -143,10 +143,11 @@ def make_callbacks(
     ema = callbacks.EMA(recipe.ema_decay) if recipe.ema_decay else None
     if ema is not None:
         made.append(ema)
-    if recipe.swa_start:
-        made.append(callbacks.SWA(recipe.swa_start, data=_grown(recipe, train)))
     if recipe.patience:
         made.append(
             callbacks.EarlyStopping(monitor, recipe.patience, restore_best=True, averaged=ema)
         )
+    # last: the best epoch would take the place of the average otherwise
+    if recipe.swa_start:
+        made.append(callbacks.SWA(recipe.swa_start, data=_grown(recipe, train)))
     return made

@@ -1,6 +1,7 @@
 """A recipe: everything that decides the result of a training run, in one frozen record."""
 
 import difflib
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -58,7 +59,8 @@ class Recipe:
             (`"step"`), or decays smoothly so (`"exponential"`); counted from the end of the warmup,
             as torchvision's recipes do.
         ema_decay: of the running mean of weights that is validated and kept, 0 for none.
-        swa_start: epoch from which weights are averaged equally, 0 for never.
+        swa_start: epoch from which weights are averaged equally, 0 for never; their average is what
+            the run ends with, also where `patience` stops it.
         patience: epochs without a better validation accuracy before training stops, 0 for never.
         sampling: `"shuffled"`, or `"balanced"`: every class as often as any other.
         repeats: how often each image of a batch is repeated with other random changes.
@@ -187,9 +189,9 @@ def _typed(name: str, value, kind):
     elif not isinstance(value, bool):
         try:
             number = kind(value)
-            if number == float(value):
+            if number == float(value) and math.isfinite(number):
                 return number
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             pass
     word = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
     raise ValueError(

@@ -20,10 +20,10 @@ def score(model: keras.Model, batches, save: Path | None = None, views: str = "o
             `kcv.data.views.VIEWS`.
 
     Returns:
-        `loss`, `accuracy`, `top5_accuracy` (with more than five classes), `count`, `skipped`; where
-        images have several classes `loss`, `mean_average_precision` and `f1` (means over the
-        classes that occur), `f1_all` (of all answers together), `exact` (share of images with every
-        class right), `count`, `skipped`.
+        `loss`, `accuracy`, `top5_accuracy` (with more than five classes), `count`, `skipped` (files
+        of this part that could not be read); where images have several classes `loss`,
+        `mean_average_precision` and `f1` (means over the classes that occur), `f1_all` (of all
+        answers together), `exact` (share of images with every class right), `count`, `skipped`.
 
     Raises:
         ValueError: if the data has other classes than the model scores, or a view is unknown.
@@ -38,7 +38,7 @@ def score(model: keras.Model, batches, save: Path | None = None, views: str = "o
         probabilities = looks.predict(model, batches, views, scores=to_scores)
     measure = _several_classes if several else _one_class
     result = measure(probabilities, labels)
-    result |= {"count": len(labels), "skipped": len(batches.skipped)}
+    result |= {"count": len(labels), "skipped": batches.skipped.of_part(batches.part)}
     if save is not None:
         _save_predictions(save, probabilities.astype(np.float32), labels, batches)
     return result

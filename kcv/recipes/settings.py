@@ -51,7 +51,7 @@ def read_stored(folder: Path, recipe, data, changes: dict) -> Recipe:
     asked["model"] = recipe if isinstance(recipe, str) else recipe.model
     if isinstance(data, str):
         asked["data"] = data
-    wanted = stored.changed(**asked)
+    wanted = merged(stored, asked)
     differ = [f.name for f in fields(stored) if getattr(stored, f.name) != getattr(wanted, f.name)]
     if differ:
         name = differ[0]
@@ -62,6 +62,14 @@ def read_stored(folder: Path, recipe, data, changes: dict) -> Recipe:
     return stored
 
 
+def merged(recipe: Recipe, changes: dict) -> Recipe:
+    """Return the recipe with other values; arguments of the network join those that it has."""
+    network = changes.get("network")
+    if isinstance(network, dict):
+        changes = {**changes, "network": {**recipe.network, **network}}
+    return recipe.changed(**changes)
+
+
 def resolve(
     recipe, data, setting: str, changes: dict, folder: Path | None = None
 ) -> tuple[Recipe, Data]:
@@ -70,12 +78,19 @@ def resolve(
     draft = get(recipe, "short" if setting == "auto" else setting) if named else recipe
     if isinstance(data, str):
         changes = {**changes, "data": data}
-    draft = draft.changed(**changes)
+    draft = merged(draft, changes)
     resize = _resizing(draft, folder)
     found = find(draft, data)
     loaded = load(draft, found, resize)
+    batched, count = isinstance(found, Data), len(loaded.train.labels)
+    if not batched:
+        _check_batch(changes, draft.batch_size, count)
     if named and setting == "auto":
-        draft = _fitted(draft, loaded, changes, batched=isinstance(found, Data))
+        draft = _fitted(draft, loaded, changes, batched)
+        loaded = load(draft, found, resize)
+    if not batched and draft.batch_size > count:
+        log.info("All %s training images make one batch, not %d", f"{count:,}", draft.batch_size)
+        draft = draft.changed(batch_size=count)  # the rate is scaled to what a batch has
         loaded = load(draft, found, resize)
     height, width = loaded.image_size
     return draft.changed(
@@ -101,6 +116,15 @@ def _fitted(recipe: Recipe, data: Data, changes: dict, batched: bool) -> Recipe:
     return recipe if batched else few.enough_steps(recipe, count, changes)
 
 
+def _check_batch(changes: dict, batch: int, count: int) -> None:
+    """Refuse a batch that the user wants larger than the data."""
+    if "batch_size" in changes and batch > count:
+        raise ValueError(
+            f"A batch cannot have more than the {count:,} training images. "
+            f"Received: batch_size={batch}."
+        )
+
+
 def _for_small_images(recipe: Recipe, data: Data, count: int, changes: dict) -> Recipe:
     """Return the short recipe with as many images as on `fashion_mini`, and what tiny ones want.
 
@@ -115,13 +139,13 @@ def _for_small_images(recipe: Recipe, data: Data, count: int, changes: dict) -> 
         augment = {"flip_shift": "shift", "flip": "none"}.get(augment, augment)
     epochs = few.short_epochs(recipe.epochs, count)
     fitted = {"augment": augment, "stem": stem, "epochs": epochs}
-    return recipe.changed(**{**fitted, **changes})
+    return merged(recipe, {**fitted, **changes})
 
 
 def _for_photos(name: str, count: int, changes: dict) -> Recipe:
     """Return the recipe for photographs: a published one has epochs for a million of them."""
     if count >= MANY_PHOTOS:
-        return get(name, "published").changed(**changes)
+        return merged(get(name, "published"), changes)
     if weights.list(name) and not changes.get("weights"):
         log.info(
             "%s photographs are few: published weights make a better start, "
@@ -129,7 +153,7 @@ def _for_photos(name: str, count: int, changes: dict) -> Recipe:
             f"{count:,}",
             name,
         )
-    return get(name, "photos").changed(**{"epochs": few.photo_epochs(count), **changes})
+    return merged(get(name, "photos"), {"epochs": few.photo_epochs(count), **changes})
 
 
 def resolve_tuned(recipe: Recipe, data, chosen: Collection[str]) -> tuple[Recipe, Data]:

@@ -33,7 +33,7 @@ from kcv.recipes.run import (
     write_json,
     write_text,
 )
-from kcv.recipes.table import get
+from kcv.recipes.table import tuned
 from kcv.version import __version__
 from kcv.weights.checkpoints import locate
 
@@ -63,7 +63,8 @@ def train(
             of larger images the published ones for 100,000 training images or more, and else those
             for photographs, with 10 to 60 epochs by their number. Smaller batches and more epochs
             follow where all that would give fewer than 500 steps.
-        **changes: fields of the recipe, e.g. `epochs=30, image_size=224, seed=1`.
+        **changes: fields of the recipe, e.g. `epochs=30, image_size=224, seed=1`; arguments of the
+            `network` join those of the recipe.
 
     Returns:
         The run: `.model`, `.history`, `.metrics`, `.path`.
@@ -301,7 +302,7 @@ def finetune(name: str, weights, data=None, *, freeze: str | bool = "", out=None
     Raises:
         ValueError: if the weights belong to another network.
     """
-    recipe = get(name, "short")
+    recipe = tuned(name)
     own: dict = {"learning_rate": recipe.learning_rate / 10}
     checkpoint = locate(weights)
     arguments = checkpoint.arguments or {}
@@ -316,6 +317,7 @@ def finetune(name: str, weights, data=None, *, freeze: str | bool = "", out=None
             quality = checkpoint.preprocessing.interpolation
             own |= {"augment": f"crop(0.08,1.0,{quality})+flip", "workers": 2}
     frozen = "features" if freeze is True else freeze or ""
-    recipe = recipe.changed(weights=str(weights), freeze=frozen, **{**own, **changes})
+    recipe = recipe.changed(weights=str(weights), freeze=frozen, **own)
+    recipe = settings.merged(recipe, changes)
     recipe, loaded = settings.resolve_tuned(recipe, data, changes)
     return _start(recipe, loaded, settings.choose_folder(recipe, out))

@@ -93,7 +93,7 @@ def test_statistics_pass_over_unreadable_images_and_list_them(flowers):
     open(path, "wb").close()
     data = load(flowers)
     assert data.mean[2] > 0
-    assert data.skipped == [{"path": path, "reason": "is empty"}]
+    assert data.skipped == [{"path": path, "reason": "is empty", "part": "train"}]
 
 
 def test_statistics_need_one_image(flowers):

@@ -185,6 +185,20 @@ def test_an_unknown_argument_lists_near_ones():
         models.build("resnet18", num_class=3)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("width", "abc", "resnet18 needs width > 0. Received: width='abc'."),
+        ("width", -1, "resnet18 needs width > 0. Received: width=-1."),
+        ("width", True, "Received: width=True."),
+        ("dropout", 1.5, "resnet18 needs 0 <= dropout < 1. Received: dropout=1.5."),
+    ],
+)
+def test_numbers_that_do_not_fit_are_named(key, value, text):
+    with pytest.raises(ValueError, match=text):
+        models.build("resnet18", **{key: value})
+
+
 def test_a_network_may_have_a_name_of_its_own():
     net = models.build("resnet18", name="mine", width=0.125, image_size=32)
     assert net.name == "mine"

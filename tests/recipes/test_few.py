@@ -91,6 +91,29 @@ def test_changes_and_other_settings_are_not_fitted():
         assert {name: getattr(found, name) for name in kept} == kept
 
 
+def test_arguments_of_the_network_join_those_of_the_recipe(tmp_path):
+    resolve = recipes.settings.resolve
+    changes = {"network": {"width": 0.25, "dropout": 0.1}}
+    wanted = {"width": 0.25, "dropout": 0.1, "zero_init_residual": True}
+    for setting in ("auto", "short"):
+        recipe, _ = resolve("mobilenet_v2", "digits", setting, changes)
+        assert recipe.network == wanted
+    recipe.to_toml(tmp_path / "recipe.toml")
+    stored = recipes.settings.read_stored(tmp_path, "mobilenet_v2", None, changes)
+    assert stored == recipe
+    with pytest.raises(ValueError, match="keeps its settings"):
+        recipes.settings.read_stored(tmp_path, "mobilenet_v2", None, {"network": {"width": 0.5}})
+
+
+def test_a_batch_has_no_more_images_than_there_are(caplog):
+    caplog.set_level("INFO", "kcv")
+    recipe, loaded = recipes.settings.resolve(MANY, drawn(16, 60), "auto", {})
+    assert recipe.batch_size == len(loaded.train.labels) == len(next(iter(loaded.train))[0])
+    assert f"All {recipe.batch_size} training images make one batch, not 128" in caplog.text
+    with pytest.raises(ValueError, match="more than the 48 training .* batch_size=500."):
+        recipes.settings.resolve("resnet18", drawn(16, 60), "auto", {"batch_size": 500})
+
+
 def test_batches_that_are_made_already_keep_their_size():
     data = kcv.data.load(drawn(16, 60), batch_size=10)
     recipe, loaded = recipes.settings.resolve("mobilenet_v2", data, "auto", {})

@@ -56,3 +56,15 @@ def test_early_layers_learn_less_with_layer_decay(checkpoint):
     first, last = net.trainable_weights[0], net.trainable_weights[-1]
     assert factors[last.path] == 1.0
     assert factors[first.path] < 0.01
+
+
+@pytest.mark.parametrize(("name", "rate"), [("resnet18", 0.03), ("mobilenet_v2", 0.1)])
+def test_trained_weights_are_not_tuned_at_the_rate_of_branches_that_start_at_zero(name, rate):
+    recipe = recipes.table.tuned(name)
+    assert (recipe.learning_rate, recipe.network) == (rate, {})
+    assert recipes.get(name).learning_rate > rate
+
+
+def test_a_tenth_of_the_rate_tunes(checkpoint, tmp_path):
+    run = recipes.finetune("resnet18", checkpoint[1], out=tmp_path / "run", **SHORT)
+    assert run.recipe.learning_rate == pytest.approx(0.003)

@@ -1,9 +1,12 @@
 """Recipes: values, TOML, and what they refuse."""
 
+import keras
+import numpy as np
 import pytest
 from PIL import Image
 
-from kcv import models, recipes
+import kcv
+from kcv import callbacks, models, recipes
 from kcv.recipes import Recipe, few, settings
 
 
@@ -34,6 +37,9 @@ def test_words_of_numbers_become_numbers():
         ({"epochs": 2.5}, "epochs to be a whole number. Received: epochs=2.5"),
         ({"epochs": "many"}, "epochs to be a whole number. Received: epochs='many'"),
         ({"learning_rate": -1}, "learning_rate > 0. Received: learning_rate=-1"),
+        ({"learning_rate": float("inf")}, "learning_rate to be a number. Received: .*=inf"),
+        ({"epochs": "inf"}, "epochs to be a whole number. Received: epochs='inf'"),
+        ({"weight_decay": "nan"}, "weight_decay to be a number"),
         ({"optimizer": "lion"}, "one of sgd, adamw, rmsprop. Received: optimizer='lion'"),
         ({"momentum": 2}, "0.0 <= momentum <= 1.0"),
         ({"nesterov": "maybe"}, "nesterov to be true or false"),
@@ -143,7 +149,38 @@ def test_many_photographs_get_the_published_settings(photos, monkeypatch):
     assert recipe.epochs == recipes.get("resnet18", "published").epochs == 90
 
 
+def test_the_average_of_the_late_epochs_is_what_a_run_ends_with():
+    """Also beside early stopping, whose best epoch here is the first, and a moving average."""
+    data = kcv.data.load(
+        (np.random.default_rng(0).integers(0, 256, (128, 8, 8, 1), np.uint8), np.arange(128) % 2),
+        batch_size=64,
+        val_fraction=0.5,
+        augment="none",
+    )
+    recipe = Recipe("resnet18", ema_decay=0.5, patience=9, swa_start=1, batch_size=64)
+    model = kcv.models.build(
+        "resnet18", num_classes=2, image_size=8, channels=1, width=0.125, stem="small",
+        depths=(1, 1, 1, 1), normalize=(128, 64),
+    )  # fmt: skip
+    model.compile(recipes.make_optimizer(recipe, 1), recipes.make_loss(recipe))
+    ends = []
+
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            ends.append([w.numpy().copy() for w in model.trainable_weights])
+            logs["val_accuracy"] = 1.0 - epoch
+
+    averaging = recipes.make_callbacks(recipe, data.train)
+    model.fit(data.train, epochs=4, shuffle=False, verbose=0, callbacks=[Ends(), *averaging])
+    for now, *kept in zip(model.trainable_weights, *ends[1:], strict=True):
+        np.testing.assert_allclose(now.numpy(), np.mean(kept, 0), rtol=1e-4, atol=1e-6)
+    norms = [w.numpy() for w in model.non_trainable_weights]
+    callbacks.statistics.reestimate(model, data.train)
+    for before, after in zip(norms, model.non_trainable_weights, strict=True):
+        np.testing.assert_allclose(before, after.numpy(), rtol=1e-3, atol=1e-4)
+
+
 def test_callbacks_follow_the_recipe():
     made = recipes.make_callbacks(Recipe("resnet18", ema_decay=0.9, patience=2, swa_start=1), [])
-    assert [type(c).__name__ for c in made] == ["EMA", "SWA", "EarlyStopping"]
+    assert [type(c).__name__ for c in made] == ["EMA", "EarlyStopping", "SWA"]
     assert recipes.make_callbacks(Recipe("resnet18"), []) == []

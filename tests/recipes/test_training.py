@@ -62,6 +62,40 @@ def test_a_run_folder_has_what_the_next_step_needs(run):
     }
 
 
+def test_the_splits_of_a_run_are_those_of_its_data(run):
+    stored = json.loads((run.path / "splits.json").read_text())
+    data = kcv.data.load("digits", seed=run.recipe.seed)
+    assert stored == json.loads(json.dumps(data.splits))
+    assert [len(stored[part]) for part in ("train", "val", "test")] == [1167, 130, 500]
+    whole = [key for part in ("train", "val", "test") for key in stored[part]]
+    assert len(set(whole)) == len(whole)
+
+
+def test_the_test_part_is_read_once_and_last(tmp_path, monkeypatch):
+    seen, loaded = [], kcv.data.Batches._loaded
+    monkeypatch.setattr(
+        kcv.data.Batches, "_loaded", lambda self: seen.append(self.part) or loaded(self)
+    )
+    quick(out=tmp_path / "run", epochs=2)
+    assert seen.count("test") == 1
+    assert seen.index("test") > max(at for at, part in enumerate(seen) if part == "train")
+
+
+def test_unreadable_files_count_in_their_part(tmp_path):
+    root = photos(tmp_path / "photos", count=30)
+    for name in ("red", "blue"):
+        (tmp_path / "split" / "train").mkdir(parents=True, exist_ok=True)
+        (root / name).rename(tmp_path / "split" / "train" / name)
+    photos(tmp_path / "split" / "test", count=6)
+    for broken in ("train/red/0.png", "train/blue/3.png", "test/blue/1.png"):
+        (tmp_path / "split" / broken).write_bytes(b"")
+    run = quick(f"folder:{tmp_path / 'split'}", out=tmp_path / "run", epochs=1, batch_size=16)
+    found = [one["part"] for one in run.metrics["skipped"]]
+    assert run.metrics["test"]["skipped"] == found.count("test") == 1
+    assert run.metrics["val"]["skipped"] == found.count("val")
+    assert found.count("train") + found.count("val") == 2
+
+
 def test_training_beats_chance_and_is_logged(run):
     assert run.metrics["test"]["accuracy"] > 0.5
     assert run.metrics["test"]["count"] == len(np.load(run.path / "predictions.npz")["labels"])
