@@ -27,8 +27,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
+# The references of tests come alone: what torchvision asks for is a torch with CUDA.
 $(VENV)/.ready-dev: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
+		torchvision timm
 	touch $@
 
 clean:

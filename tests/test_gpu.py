@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from test_models import TINY, tiny
 
-from kcv import callbacks, kernels, losses, models, optimizers, recipes, seeding
+from kcv import callbacks, data, kernels, losses, models, optimizers, recipes, seeding
 
 if not kernels.TORCH:
     pytest.skip("torch's own tests", allow_module_level=True)
 import torch
 
+from kcv.data.mix import Mixed
 from kcv.engine import plan as plans
 from kcv.engine.feeding import Feed
 
@@ -214,6 +215,26 @@ def test_random_streams_of_the_device_go_on_where_they_stood():
     first = torch.rand(3, device="cuda").tolist()
     seeding.set_state(kept)
     assert torch.rand(3, device="cuda").tolist() == first
+
+
+def test_batches_are_page_locked_and_mixed_on_the_device_as_on_a_cpu():
+    pixels = RNG.integers(0, 256, (64, 16, 16, 3), dtype=np.uint8), np.arange(64) % 4
+
+    def batches(pinned=True):
+        found = data.load(pixels, batch_size=16, augment="flip", val_fraction=0.25)
+        found.train._pinned &= pinned
+        return found.train, Mixed(found.train, 4, mixup=0.4, cutmix=1.0, seed=3)
+
+    plain, mixed = batches()
+    images, labels = next(iter(plain))
+    assert images.is_pinned()
+    assert images.dtype == torch.uint8
+    there = list(mixed)
+    assert all(one.is_cuda for batch in there for one in batch)
+    for ours, theirs in zip(there, list(batches(pinned=False)[1]), strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            assert not b.is_cuda
+            torch.testing.assert_close(a.cpu(), b, rtol=1e-5, atol=1e-3)
 
 
 def test_a_recipe_trains_resumes_and_answers(tmp_path):

@@ -38,7 +38,9 @@ class Cutout:
 class RandomErasing:
     """Replace a random rectangle with random pixels, with probability ``rate``.
 
-    Zhong et al. 2017, "Random erasing data augmentation", https://arxiv.org/abs/1708.04896
+    Zhong et al. 2017, "Random erasing data augmentation", https://arxiv.org/abs/1708.04896: each
+    pixel is drawn evenly from 0..255, as in the paper. The rectangles are those of torchvision,
+    whose filling is black by default; timm fills normalised images, with zeros or normal noise.
 
     Args:
         rate: probability that anything is erased.

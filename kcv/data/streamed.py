@@ -4,7 +4,8 @@ The labels of all images are read at first, one column of each file. Images are 
 the pieces that Parquet files consist of, when one of theirs is asked for; an epoch goes through the
 row groups in a shuffled order, and shuffles the images of a few of them at a time
 (``kcv.data.sampling.Order``). So a stream is as deterministic as files are: it depends on
-(seed, epoch, index) only.
+(seed, epoch, index) only. Loader processes read for themselves: with N of them a row group of which
+several have images is fetched by each, so few processes suit a slow network.
 """
 
 import logging

@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import sys
+from itertools import islice
 
 import keras
 import numpy as np
@@ -206,6 +207,27 @@ def test_the_substitute_does_not_depend_on_what_was_met_before(flowers):
     epoch_of(used)
     fresh.epoch = 1
     np.testing.assert_array_equal(epoch_of(fresh)[0], epoch_of(used)[0])
+
+
+def test_the_substitute_is_another_one_in_another_epoch(flowers):
+    (flowers / "rose" / "003.png").write_bytes(b"")
+    source = files(flowers)
+    broken = source.files.index("rose/003.png")
+    batches = train(source, (20, 30))
+    found = {next(batches._samples._candidates(epoch, broken)) for epoch in range(3)}
+    assert found == {broken}
+    second = {list(islice(batches._samples._candidates(epoch, broken), 2))[1] for epoch in range(9)}
+    assert len(second) > 3
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_a_file_is_what_it_holds_whatever_its_name_says(tmp_path, form):
+    pixels = np.full((8, 8, 3), 80, np.uint8)
+    for name in ("a.jpg", "b.png"):
+        Image.fromarray(pixels).save(tmp_path / name, form)
+    source = FileSource(str(tmp_path), ["a.jpg", "b.png"], [0, 1], 3)
+    for image in train(source, (8, 8)).images([0, 1]):
+        np.testing.assert_allclose(image, pixels, atol=2)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
