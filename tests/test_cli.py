@@ -1,6 +1,7 @@
 """The command line: words in, lines and exit codes out."""
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kcv import cli, recipes
 from kcv.cli.parser import EXAMPLES
 
 TRAIN = ["--data", "digits", "--set", "network.width=0.125", "--epochs", "1"]
+SHOW = ["data", "show", "digits"]
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,17 @@ def test_prediction_without_a_readable_image_is_a_mistake(run, tmp_path, capsys)
         (["train", "resnet18", "--data", f"folder:{__file__}"], "a folder, not a file"),
         (["train", "resnet18", "--set", "network.widht=2"], "Did you mean width"),
         (["train", "resnet18", "--out", __file__], "is a file"),
+        ([*SHOW, "--recipe", "resnet17"], "Received: 'resnet17'. Did you mean"),
+        ([*SHOW, "--recipe", "resnet18", "--setting", "long"], "Received: setting='long'"),
+        ([*SHOW, "--recipe", "/nowhere.toml"], "no recipe file /nowhere.toml"),
+        ([*SHOW, "--recipe", "/nowhere/run"], "no recipe file /nowhere/run"),
+        ([*SHOW, "--recipe", str(Path(__file__).parent)], "it has no recipe.toml"),
+        ([*SHOW, "--recipe", __file__], "is not a TOML file"),
+        ([*SHOW, "--set", "augmnt=flip"], "Did you mean augment"),
+        ([*SHOW, "--set", "augment"], "--set needs FIELD=VALUE"),
+        ([*SHOW, "--set", "augment=augmux"], "augmux"),
+        ([*SHOW, "--set", "workers=many"], "workers to be a whole number"),
+        ([*SHOW, "--setting", "photos"], "--setting needs --recipe MODEL. Received: --setting ph"),
         (["list", "resnut*"], "resnut*"),
         (["show", "resnet17"], "Did you mean"),
     ],
@@ -209,7 +222,58 @@ def test_checking_data_writes_a_page_and_a_cleaned_list(tmp_path, capsys):
     assert "page: " in capsys.readouterr().out
 
 
-def test_showing_data_writes_a_page(tmp_path):
-    words = ["data", "show", "digits", "--recipe", "resnet18", "--out", str(tmp_path / "s.html")]
-    assert cli.main(words) == 0
-    assert "data:image/png;base64," in (tmp_path / "s.html").read_text()
+def shown(tmp_path, *words):
+    """Return the text of the page of `kcv data show`."""
+    assert cli.main(["data", "show", *words, "--out", str(tmp_path / "s.html")]) == 0
+    return (tmp_path / "s.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "augment"),
+    [
+        ([], "none"),
+        (["--set", "augment=augmix"], "augmix"),
+        (["--recipe", "resnet18"], "none"),  # digits are not mirrored, and too small for shifts
+        (["--recipe", "resnet18", "--setting", "photos"], "crop + flip"),
+        (["--recipe", "resnet18", "--set", "augment=vflip", "seed=1"], "vflip"),
+    ],
+)
+def test_showing_data_takes_the_random_changes_of_a_recipe(words, augment, tmp_path):
+    page = shown(tmp_path, "digits", *words)
+    assert f"<span>random changes</span><b>{augment}</b>" in page
+    assert "data:image/png;base64," in page
+
+
+def test_showing_data_takes_the_mixing_and_the_sizes_of_a_recipe(tmp_path):
+    words = ["--set", "mixup=1", "start_size=16", "image_size=24", "epochs=4", "repeats=3"]
+    page = shown(tmp_path, "fashion_mini", *words)
+    assert "<b>16 x 16 x 1</b><span>growing to 24 x 24; " in page
+    assert "mixed in pairs by mixup" in page
+    assert "Each image comes 3 times in a row" in page
+
+
+def test_showing_data_takes_a_recipe_file_or_a_run_folder(run, tmp_path):
+    recipes.Recipe("resnet18", augment="vflip", image_size=20).to_toml(tmp_path / "r.toml")
+    page = shown(tmp_path, "fashion_mini", "--recipe", str(tmp_path / "r.toml"))
+    assert "<b>vflip</b>" in page
+    assert "<b>20 x 20 x 1</b>" in page
+    page = shown(tmp_path, "fashion_mini", "--recipe", str(run), "--set", "repeats=2")
+    assert "<b>8 x 8 x 1</b>" in page
+    assert "Each image comes 2 times" in page
+
+
+def test_data_is_shown_as_a_run_resizes_it(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    about = json.loads((copy / "model.json").read_text())
+    pages = []
+    for crop_pct in (1.0, 0.5):
+        about["resize"]["crop_pct"] = crop_pct
+        (copy / "model.json").write_text(json.dumps(about))
+        pages.append(shown(tmp_path, "fashion_mini", "--recipe", str(copy)))
+    assert pages[0] != pages[1]
+
+
+def test_a_model_goes_before_a_folder_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("resnet18").mkdir()
+    assert "<b>none</b>" in shown(tmp_path, "digits", "--recipe", "resnet18")

@@ -21,7 +21,7 @@ EXAMPLES = {
     "profile": "kcv profile resnet50 --batch 8",
     "data": "kcv data check folder:flowers --fix",
     "data check": "kcv data check folder:flowers --fix",
-    "data show": "kcv data show folder:flowers --recipe resnet50",
+    "data show": "kcv data show folder:flowers --recipe resnet50 --set augment=augmix",
     "doctor": "kcv doctor",
 }
 HIDDEN = argparse.SUPPRESS
@@ -88,13 +88,15 @@ def _train(group) -> None:
     parser.add_argument("--epochs", type=int, help="passes over the training images")
     parser.add_argument("--seed", type=int, help="of weights, order and random changes")
     parser.add_argument("--threads", type=int, help="CPU threads; default all cores")
-    parser.add_argument(
-        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="other fields of the recipe"
-    )
+    _add_fields(parser, "other fields of the recipe")
     parser.add_argument("--config", metavar="TOML", help="recipe file, as kcv show prints it")
-    parser.add_argument("--setting", default="auto", help="short, photos, published or auto")
     parser.add_argument("--out", help="run folder; default runs/MODEL")
     parser.add_argument("--resume", metavar="auto|PATH", help="go on with a run")
+
+
+def _add_fields(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help=text)
+    parser.add_argument("--setting", default="auto", help="short, photos, published or auto")
 
 
 def _test(group) -> None:
@@ -151,7 +153,9 @@ def _data(group) -> None:
     text = "make a page of images as the network will see them, step by step"
     show = _verb(tasks, "data show", text, verbs.data_show)
     show.add_argument("spec", help=SPEC_HELP)
-    show.add_argument("--recipe", metavar="MODEL", help="whose augmentation to show")
+    text = "model name, recipe file or run folder; by default nothing is changed or mixed"
+    show.add_argument("--recipe", metavar="MODEL|TOML|RUN", help=text)
+    _add_fields(show, "fields of the recipe, as for kcv train")
     show.add_argument("--out", default="data-show.html", help="the page")
 
 

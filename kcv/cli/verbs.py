@@ -5,6 +5,10 @@ A verb imports what it needs itself: a page of help waits for none of it.
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kcv.recipes import Recipe
 
 
 def train(args) -> None:
@@ -158,9 +162,32 @@ def data_show(args) -> None:
     from kcv import data
     from kcv.recipes import settings
 
+    recipe, folder = _recipe(args.recipe, args.setting)
+    # for one batch no processes are worth their start
+    changes = {"workers": 0, **_assignments(args.set)}
     # as `kcv train` would choose it for these images
-    recipe = settings.resolve(args.recipe, args.spec, "auto", {})[0] if args.recipe else None
-    say(f"page: {data.show(args.spec, recipe, out=args.out)}")
+    recipe, loaded = settings.resolve(recipe, args.spec, args.setting, changes, folder)
+    say(f"page: {data.show(loaded, recipe, out=args.out)}")
+
+
+def _recipe(word: str | None, setting: str) -> "tuple[str | Recipe, Path | None]":
+    """Return what `--recipe` names, a model or its recipe, and the run folder it is of, if any."""
+    from kcv import recipes
+    from kcv.recipes.run import is_run
+
+    if word is None:
+        if setting != "auto":
+            raise ValueError(f"--setting needs --recipe MODEL. Received: --setting {setting}.")
+        return recipes.Recipe("", augment="none"), None
+    path = Path(word)
+    if word in recipes.RECIPES:
+        return word, None
+    if is_run(path):
+        return recipes.Recipe.from_toml(path / "recipe.toml"), path
+    if path.is_dir():
+        raise FileNotFoundError(f"There is no run in {word}: it has no recipe.toml.")
+    is_file = path.is_file() or path.suffix == ".toml" or len(path.parts) > 1
+    return (recipes.Recipe.from_toml(path) if is_file else word), None
 
 
 def doctor(args) -> None:

@@ -1,37 +1,46 @@
 """``show``: a page of images as the network will see them, step by step through the pipeline."""
 
+import copy
 import os
+import re
 from collections.abc import Sequence
+from contextlib import closing
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kcv import weights
 from kcv.data import draws
 from kcv.data.augment import Operation
 from kcv.data.dataset import Data
 from kcv.data.images import ImageError
 from kcv.data.mix import Mixed
-from kcv.data.samples import Samples
+from kcv.data.samples import Samples, sized
 from kcv.data.specs import load
 from kcv.report import markup, pictures
 from kcv.report.style import CSS
 from kcv.version import __version__
 
-# What a recipe says about the images, by the names of its fields and of those of ``load``.
-FIELDS = ("image_size", "channels", "batch_size", "seed", "augment", "val_fraction")
-MIXED, EPOCHS = 18, 6
+# What a recipe says about the images, by its names and those of ``load``.
+FIELDS = ("batch_size", "seed", "augment", "val_fraction", "sampling", "repeats", "class_weights")
+SIZES = ("image_size", "channels")  # 0 takes the data's own
+# Share of the epochs over which images grow: that of ``kcv.recipes.settings``, which lies above.
+GROWING = 0.75
+ROWS, EPOCHS, MOST_COLUMNS, LABELS = 3, 6, 8, 4
 MORE_CSS = """
 .tiles { grid-template-columns: 2fr 1fr; }
 .steps { display: grid; gap: 14px 12px;
-  grid-template-columns: repeat(var(--steps), minmax(0, 1fr)); }
+  grid-template-columns: repeat(var(--steps), minmax(0, 144px)); }
 .steps figure { margin: 0; min-width: 0; break-inside: avoid; }
 .steps img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain;
   background: var(--page); border: 1px solid var(--grid); border-radius: 6px; }
 .steps .pixels { image-rendering: pixelated; }
 .steps figcaption { margin-top: 5px; font-size: 13px; line-height: 1.35; overflow-wrap: anywhere; }
-.steps small { display: block; color: var(--muted); font-size: 11px; }
+.narrow figcaption { font-size: 11px; }
+.steps small { display: block; color: var(--muted); font-size: 11px;
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """
 
 
@@ -47,33 +56,32 @@ def show(
     """Write one self-contained HTML page of training images on their way to the network.
 
     Args:
-        spec: what ``kcv.data.load`` takes.
-        recipe: a ``kcv.recipes.Recipe``, or anything with fields of its names, whose image size,
-            channels, augmentation, mixing and seed hold; None for those of ``load``.
+        spec: what ``kcv.data.load`` takes; a ``Data`` is shown as it is.
+        recipe: a ``kcv.recipes.Recipe``, or anything with fields of its names, whose image sizes,
+            channels, augmentation, sampling, repeats, mixing, seed and way of resizing (that of its
+            ``weights``) hold; None for those of ``load``. Beside a ``Data``, what made it.
         out: the file to write, or a folder for ``show.html``.
         count: number of images that are followed.
         epoch: the epoch whose random changes are shown, from 0.
         **options: arguments of ``load`` that hold instead of the recipe's, e.g.
-            ``augment="crop+flip+randaugment"``.
+            ``augment="crop+flip+randaugment"``; not with a ``Data``.
 
     Returns:
         The path of the page.
 
     Raises:
-        ValueError: ``count`` or ``epoch`` out of range, or what ``load`` refuses.
+        ValueError: ``count`` or ``epoch`` out of range, options beside a ``Data``, or what ``load``
+            refuses.
     """
     if count < 1 or epoch < 0:
         raise ValueError(f"show needs count >= 1 and epoch >= 0. Received: {count=}, {epoch=}")
-    given = {name: getattr(recipe, name) for name in FIELDS if hasattr(recipe, name)}
-    # In a recipe, 0 takes the data's own.
-    given = {name: value or None for name, value in given.items() if name in FIELDS[:2]} | {
-        name: value for name, value in given.items() if name not in FIELDS[:2]
-    }
-    data = load(spec, **given | options)
+    if isinstance(spec, Data) and options:
+        raise ValueError(f"show takes a Data as it is. Received: {', '.join(options)}.")
+    data = spec if isinstance(spec, Data) else load(spec, **_arguments(recipe) | options)
     batches = data.train
     chosen = draws.order(len(batches.source), 0, purpose=draws.STATISTICS)[: 4 * count].tolist()
     followed = _readable(batches.dataset, chosen, epoch, count)
-    augment = (given | options).get("augment", ())
+    augment = options.get("augment", getattr(recipe, "augment", None))
     body = (
         _headline(data, augment, epoch)
         + _steps(data, followed)
@@ -94,12 +102,25 @@ def show(
     return path
 
 
+def _arguments(recipe: Any) -> dict[str, Any]:
+    """Return what a recipe says about the images, as arguments of ``load``."""
+    given = {name: getattr(recipe, name) for name in FIELDS if hasattr(recipe, name)}
+    given |= {name: getattr(recipe, name, 0) or None for name in SIZES}
+    if getattr(recipe, "start_size", 0):
+        given["growing"] = (recipe.start_size, max(1, round(GROWING * recipe.epochs)))
+    if getattr(recipe, "weights", ""):
+        seen = weights.checkpoints.locate(recipe.weights).preprocessing
+        given["resize"] = None if seen is None else seen.resize
+    return given
+
+
 def steps_of(samples: Samples, index: int, epoch: int) -> list[tuple[str, str, np.ndarray]]:
     """Return (name, settings, image) of each step of a training image, the file first.
 
     Raises:
         ImageError: the image cannot be read.
     """
+    samples = _in_epoch(samples, epoch)
     image, _ = samples.source[index]
     steps = [("as read", "", image)]
     operations = samples.operations
@@ -113,6 +134,14 @@ def steps_of(samples: Samples, index: int, epoch: int) -> list[tuple[str, str, n
         image = operation(image, rng)
         steps.append((_name(operation), repr(operation), image))
     return steps
+
+
+def _in_epoch(samples: Samples, epoch: int) -> Samples:
+    """Return the samples with the image size of an epoch, for images that grow."""
+    found = copy.copy(samples)
+    found.size = samples.sizes(epoch) if samples.sizes else samples.size
+    found.operations = sized(samples.operations, found.size)
+    return found
 
 
 def _readable(
@@ -130,12 +159,15 @@ def _readable(
     return found
 
 
-def _headline(data: Data, augment: str | Sequence[Operation], epoch: int) -> str:
-    height, width = data.image_size
+def _headline(data: Data, augment: str | Sequence[Operation] | None, epoch: int) -> str:
+    samples = _in_epoch(data.train.dataset, epoch)
+    height, width = samples.size
     # With room around the plus, a long text is broken between its parts.
-    parts = augment.split("+") if isinstance(augment, str) else map(_name, augment)
+    parts = augment.split("+") if isinstance(augment, str) else map(_name, samples.operations)
     text = " + ".join(parts)
     counts = f"{len(data.train.source):,} training images, {data.num_classes} classes"
+    if samples.size != data.image_size:
+        counts = f"growing to {' x '.join(map(str, data.image_size))}; {counts}"
     return (
         f"<header><p>kcv data show</p><h1>{escape(data.spec)}</h1></header>"
         '<div class="tiles">'
@@ -152,24 +184,20 @@ def _steps(data: Data, followed: list) -> str:
         label = _label(data, source.labels[index])
         name = source.name(index)
         for number, (step, settings, image) in enumerate(steps):
-            size = f"{image.shape[1]} x {image.shape[0]}"
-            caption = f"{escape(step)}<small>{size}</small>"
+            caption = f"{_breakable(step)}<small>{_size(image)}</small>"
             if number == 0:
-                caption = (
-                    f"<b>{escape(label)}</b><small>{escape(os.path.basename(name))}, {size}</small>"
-                )
+                file, size = escape(os.path.basename(name)), _size(image)
+                caption = f"<b>{escape(label)}</b><small>{file}</small><small>{size}</small>"
             figures.append(_figure(image, caption, settings or name))
         blank = columns - 1 - len(steps)
         figures += ["<figure></figure>"] * blank
-        figures.append(
-            _figure(data.train.images([index])[0], "for evaluation<small></small>", name)
-        )
+        plain = data.train.images([index])[0]
+        figures.append(_figure(plain, f"for evaluation<small>{_size(plain)}</small>", name))
     text = (
         "From the file to the network: each column is a step of the pipeline, in its order, with "
         "the random draws of this epoch. The last column is the same image as it is evaluated."
     )
-    grid = f'<div class="steps" style="--steps:{columns}">{"".join(figures)}</div>'
-    return markup.section("Step by step", text, grid, "long")
+    return markup.section("Step by step", text, _grid(figures, columns), "long")
 
 
 def _epochs(data: Data, indices: list[int], epoch: int) -> str:
@@ -177,29 +205,61 @@ def _epochs(data: Data, indices: list[int], epoch: int) -> str:
     for index in indices:
         for number in range(epoch, epoch + EPOCHS):
             image = steps_of(samples, index, number)[-1][2]
-            figures.append(_figure(image, f"epoch {number}", ""))
+            caption = f"epoch {number}<small>{_size(image)}</small>"
+            figures.append(_figure(image, caption, ""))
     text = "The same images in the epochs that follow. What must stay recognisable, has to be here."
-    grid = f'<div class="steps" style="--steps:{EPOCHS}">{"".join(figures)}</div>'
-    return markup.section("One image, several epochs", text, grid, "long")
+    return markup.section("One image, several epochs", text, _grid(figures, EPOCHS), "long")
 
 
 def _batch(data: Data, recipe: Any, epoch: int) -> str:
-    mixup, cutmix = (getattr(recipe, name, 0.0) for name in ("mixup", "cutmix"))
     batches: Any = data.train
+    repeats = batches.sampler.repeats
+    mixing, lasting = _mixing(recipe), getattr(recipe, "mix_epochs", 0)
     text = "The first images of the first batch, as the network is given them."
-    if mixup or cutmix:
-        batches = Mixed(batches, data.num_classes, mixup=mixup, cutmix=cutmix, seed=recipe.seed)
+    if mixing and lasting and epoch >= lasting:
+        text += f" Mixing has ended: it lasts {lasting} epochs."
+    elif mixing:
+        batches = Mixed(batches, data.num_classes, **mixing, seed=batches.dataset.seed)
         text = (
-            "The first images of the first batch, mixed in pairs, with the labels they are given."
+            "The first images of the first batch, mixed in pairs by "
+            f"{' or by '.join(mixing)}, with the labels they are given. "
+            "One share is drawn for the whole batch."
         )
-    batches.epoch = epoch
-    images, labels, *_ = next(iter(batches))
+    if repeats > 1:
+        text += f" Each image comes {repeats} times in a row, with other random changes."
+    # As many columns as show the repeats of an image side by side.
+    columns = repeats * (EPOCHS // repeats) or min(repeats, MOST_COLUMNS)
     figures = [
-        _figure(image.numpy().astype(np.uint8), escape(_label(data, label.numpy())), "")
-        for image, label in zip(images[:MIXED], labels[:MIXED], strict=True)
+        _figure(image, escape(_label(data, label)), "")
+        for image, label in _first(batches, epoch, ROWS * columns)
     ]
-    grid = f'<div class="steps" style="--steps:{EPOCHS}">{"".join(figures)}</div>'
-    return markup.section("A batch", text, grid, "long")
+    return markup.section("A batch", text, _grid(figures, columns), "long")
+
+
+def _mixing(recipe: Any) -> dict[str, Any]:
+    """Return the alpha of each kind of mixing that a recipe has."""
+    alphas = {name: getattr(recipe, name, 0.0) for name in ("mixup", "cutmix")}
+    return {name: alpha for name, alpha in alphas.items() if alpha}
+
+
+def _first(batches: Any, epoch: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the first images, uint8, and labels of an epoch; the batches stay where they were."""
+    before = batches.epoch
+    batches.epoch = epoch
+    try:
+        with closing(iter(batches)) as given:
+            images, labels, *_ = next(given)
+    finally:
+        batches.epoch = before
+    # Mixed on the GPU, where there is one, to fractions of grey levels.
+    pixels = images[:count].cpu().numpy()
+    shown = np.rint(pixels).astype(np.uint8)
+    return list(zip(shown, labels[:count].cpu().numpy(), strict=True))
+
+
+def _grid(figures: Sequence[str], columns: int) -> str:
+    kind = "steps narrow" if columns > MOST_COLUMNS else "steps"
+    return f'<div class="{kind}" style="--steps:{columns}">{"".join(figures)}</div>'
 
 
 def _figure(image: np.ndarray, caption: str, title: str) -> str:
@@ -215,10 +275,22 @@ def _label(data: Data, label: np.ndarray) -> str:
     if np.ndim(label) == 0:
         return data.class_names[int(label)]
     largest = [int(number) for number in np.argsort(-label, kind="stable") if label[number] > 0]
-    if len(largest) == 1:
-        return data.class_names[largest[0]]
-    shares = (f"{data.class_names[number]} {label[number]:.2f}" for number in largest[:4])
-    return ", ".join(shares) or "no class"
+    names = [data.class_names[number] for number in largest]
+    # A no-break space keeps a share beside its class.
+    if not np.allclose(label[largest], 1):
+        shares = label[largest].tolist()
+        names = [f"{name}\xa0{share:.2f}" for name, share in zip(names, shares, strict=True)]
+    more = [f"and {len(names) - LABELS} more"] if len(names) > LABELS else []
+    return ", ".join(names[:LABELS] + more) or "no class"
+
+
+def _breakable(name: str) -> str:
+    """Return a name that a narrow column breaks before its capitals."""
+    return "<wbr>".join(escape(part) for part in re.split("(?<=[a-z])(?=[A-Z])", name))
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]} x {image.shape[0]}"
 
 
 def _name(operation: Any) -> str:
