@@ -15,6 +15,7 @@ NEEDED = ("keras", "torch", "numpy", "pillow", "safetensors", "matplotlib", "tqd
 # extra of the package -> (module that shows it is there, what for)
 EXTRAS = {
     "course": ("sklearn", "digits, photo tiles and the notebooks"),
+    "export": ("onnxscript", "networks as ONNX files"),
     "fast": ("simplejpeg", "photographs read in half of the time"),
     "hf": ("datasets", "data sets of the Hugging Face hub"),
     "hub": ("huggingface_hub", "weights of timm and of the Hugging Face hub"),

@@ -55,6 +55,10 @@ class Model(Steps, keras.Model):
         several = isinstance(scores, list | tuple)
         return scores[0] if several and self.has_auxiliary else scores
 
+    def export(self, *args, **kwargs):
+        self._called = True  # Keras wants a call before; those of the plan pass it by
+        return super().export(*args, **kwargs)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         main = self.main_scores(y_pred)
         loss = super().compute_loss(x, y, main, sample_weight, training)

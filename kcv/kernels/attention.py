@@ -40,7 +40,8 @@ def join_heads(x):
 def layer_norm(x, gamma, beta, epsilon: float):
     """Normalise `(..., C)` over its last axis."""
     if TORCH:
-        return F.layer_norm(x, (x.shape[-1],), gamma, beta, epsilon)
+        # of gamma, whose shape stays a number where an export traces x
+        return F.layer_norm(x, tuple(gamma.shape), gamma, beta, epsilon)
     return ops.layer_normalization(x, gamma, beta, -1, epsilon)
 
 
