@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import torch
 
-from kcv.data import workers as processes
 from kcv.data.augment import Operation
 from kcv.data.images import ImageError
 from kcv.data.pool import Filled, Pool
@@ -108,7 +107,8 @@ class Batches(torch.utils.data.DataLoader):
             batch_size=batch_size,
             sampler=self._order,
             drop_last=training and len(source) >= batch_size,
-            **processes.options(0),
+            # A loader draws a seed at every epoch, by default from the generator that dropout uses.
+            generator=torch.Generator(),
         )
 
     @property

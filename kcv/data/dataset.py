@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from kcv.data import draws
+from kcv.data.asking import find_problems
 from kcv.data.augment import Operation
 from kcv.data.batches import Batches
 from kcv.data.images import ImageError
 from kcv.data.sampling import CLASS_WEIGHTS, image_weights, positive_weights
 from kcv.data.skipped import Skipped
 from kcv.data.sources import Joined, Source, Subset, count_classes
-from kcv.data.workers import find_problems
 
 log = logging.getLogger("kcv")
 

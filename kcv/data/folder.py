@@ -2,17 +2,35 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from kcv.data.images import FORMATS
+
 log = logging.getLogger("kcv")
 
-EXTENSIONS = {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib",
-    ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+_OF_FORMAT = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k", ".jpx"),
+}
+EXTENSIONS = {extension for form in FORMATS for extension in _OF_FORMAT[form]}
+# Nobody takes them for images; "" stands for no extension.
+_OTHERS = {
+    ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg",
+    ".md", ".rst", ".html", ".htm", ".log", ".db", ".lnk", ".url", ".aae", ".xmp", ".py", ".ipynb",
+    ".sh", ".md5", ".sha256",
 }  # fmt: skip
+_OTHER_NAMES = {"readme", "license", "licence", "copying", "makefile", "icon\r"}
 PARTS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
@@ -20,19 +38,34 @@ PARTS = {
 
 
 class Files(NamedTuple):
-    """Image files of one part: paths relative to the root with forward slashes, class numbers."""
+    """Image files of one part.
+
+    Attributes:
+        paths: relative to the root, with forward slashes.
+        labels: class numbers.
+        passed_over: extension -> number of files that may be images and are not read.
+    """
 
     paths: list[str]
     labels: np.ndarray
+    passed_over: Mapping[str, int]
+
+
+class _Listing(NamedTuple):
+    """Class name -> image files relative to its folder, and what was passed over."""
+
+    classes: dict[str, list[str]]
+    others: Counter[str]
 
 
 def read(root: str) -> tuple[list[str], dict[str, Files]]:
     """List the images of a folder.
 
     Classes are the sorted names of the class folders; images are looked for in them at any depth.
-    Hidden files, and files whose extension is not that of an image, are passed over; symbolic links
-    are followed. Folders named ``train``, ``val`` (``valid``, ``validation``) and ``test`` are
-    parts, unless images lie directly in them: then they are classes.
+    Hidden files, and files whose extension is not that of an image, are passed over, with a warning
+    where they may be images all the same; symbolic links are followed. Folders named ``train``,
+    ``val`` (``valid``, ``validation``) and ``test`` are parts, unless images lie directly in them:
+    then they are classes.
 
     Args:
         root: the folder.
@@ -50,13 +83,45 @@ def read(root: str) -> tuple[list[str], dict[str, Files]]:
     if not os.path.isdir(root):
         raise NotADirectoryError(f"The data needs a folder, not a file. Received: {root!r}")
     folders = _part_folders(root)
-    if not folders:
-        classes = _classes(root)
-        return list(classes), {"all": _files(root, "", classes)}
-    listings = {part: _classes(os.path.join(root, name)) for part, name in folders.items()}
-    _check_same_classes(root, folders, listings)
-    files = {part: _files(root, name, listings[part]) for part, name in folders.items()}
-    return list(listings["train"]), files
+    listings = {part: _listing(os.path.join(root, name)) for part, name in folders.items()}
+    if folders:
+        _check_same_classes(root, folders, {part: one.classes for part, one in listings.items()})
+    else:
+        listings = {"all": _listing(root)}
+    files = {part: _files(folders.get(part, ""), one) for part, one in listings.items()}
+    others = passed_over(files)
+    if others:
+        log.warning("%s: %s %s", root, count_others(others), way_out(others))
+    return list(next(iter(listings.values())).classes), files
+
+
+def passed_over(parts: Mapping[str, Files]) -> dict[str, int]:
+    """Return how many files of each extension may be images and are not read, the most first."""
+    others = sum((Counter(files.passed_over) for files in parts.values()), Counter[str]())
+    return {extension: others[extension] for extension in _most(others)}
+
+
+def count_others(others: Mapping[str, int]) -> str:
+    """Return a sentence on files that are passed over."""
+    total = sum(others.values())
+    kinds = _few([f"{others[one]:,} {one or 'without an extension'}" for one in _most(others)])
+    return f"{total:,} file{' is' if total == 1 else 's are'} not taken for images: {kinds}."
+
+
+def way_out(others: Mapping[str, int]) -> str:
+    """Return a sentence on what to do where such files are images."""
+    kinds, ways = [one for one in _most(others) if one], []
+    if kinds:
+        example = f"magick mogrify -format jpg *{kinds[0]}"
+        ways.append(f"convert images of other kinds, for example with `{example}`")
+    if "" in others:
+        ways.append("give image files without an extension that of their format, such as .jpg")
+    advice = ", and ".join(ways)
+    return f"{advice[0].upper()}{advice[1:]}."
+
+
+def _most(others: Mapping[str, int]) -> list[str]:
+    return sorted(others, key=lambda one: (-others[one], one))
 
 
 def _entries(path: str) -> list[os.DirEntry]:
@@ -64,8 +129,17 @@ def _entries(path: str) -> list[os.DirEntry]:
         return sorted((one for one in entries if one.name[0] != "."), key=lambda one: one.name)
 
 
+def _extension(entry: os.DirEntry) -> str:
+    return os.path.splitext(entry.name)[1].lower()
+
+
 def _is_image(entry: os.DirEntry) -> bool:
-    return os.path.splitext(entry.name)[1].lower() in EXTENSIONS and not entry.is_dir()
+    return _extension(entry) in EXTENSIONS and not entry.is_dir()
+
+
+def _may_be_image(entry: os.DirEntry) -> bool:
+    extension = _extension(entry)
+    return extension not in _OTHERS if extension else entry.name.lower() not in _OTHER_NAMES
 
 
 def _part_folders(root: str) -> dict[str, str]:
@@ -99,17 +173,20 @@ def _part_folders(root: str) -> dict[str, str]:
     return found
 
 
-def _classes(path: str) -> dict[str, list[str]]:
-    """Return class name -> image files relative to the class folder."""
-    entries = _entries(path)
+def _listing(path: str) -> _Listing:
+    """List the class folders in a folder."""
+    entries, others = _entries(path), Counter[str]()
     around = {os.path.realpath(path)}
-    classes = {one.name: list(_images(one.path, "", around)) for one in entries if one.is_dir()}
+    classes = {
+        one.name: list(_images(one.path, "", around, others)) for one in entries if one.is_dir()
+    }
     loose = sum(_is_image(one) for one in entries)
     advice = "It needs a folder for each class, with the images in it."
     if not any(classes.values()):
-        where = f" ({loose} images lie in it without a class)" if loose else ""
+        where = f" ({_images_lie(loose)} in it without a class)" if loose else ""
+        other = f" {count_others(others)} {way_out(others)}" if others else ""
         raise ValueError(
-            f"The data folder {path!r} has no images in class folders{where}. {advice}"
+            f"The data folder {path!r} has no images in class folders{where}. {advice}{other}"
         )
     if len(classes) < 2:
         raise ValueError(
@@ -123,19 +200,33 @@ def _classes(path: str) -> dict[str, list[str]]:
             "Add images or remove these folders."
         )
     if loose:
-        log.warning("%d images in %s lie outside the class folders and are not used", loose, path)
-    return classes
+        log.warning("%s outside the class folders of %s and not used", _images_lie(loose), path)
+    return _Listing(classes, others)
 
 
-def _images(path: str, prefix: str, above: set[str]) -> Iterator[str]:
-    """Walk through a class folder; ``above`` holds the real paths of the folders around it."""
+def _images_lie(count: int) -> str:
+    return "1 image lies" if count == 1 else f"{count:,} images lie"
+
+
+def _images(path: str, prefix: str, above: set[str], others: Counter[str]) -> Iterator[str]:
+    """Walk through a class folder.
+
+    Args:
+        path: the folder.
+        prefix: what its paths begin with.
+        above: the real paths of the folders around it.
+        others: is told of each file that may be an image and is passed over.
+    """
     above = above | {os.path.realpath(path)}
     for entry in _entries(path):
         if _is_image(entry):
             yield prefix + entry.name
-        # A symbolic link to a folder around it would never end.
-        elif entry.is_dir() and os.path.realpath(entry.path) not in above:
-            yield from _images(entry.path, f"{prefix}{entry.name}/", above)
+        elif entry.is_dir():
+            # A symbolic link to a folder around it would never end.
+            if os.path.realpath(entry.path) not in above:
+                yield from _images(entry.path, f"{prefix}{entry.name}/", above, others)
+        elif _may_be_image(entry):
+            others[_extension(entry)] += 1
 
 
 def _other_kinds(path: str) -> str:
@@ -163,8 +254,9 @@ def _check_same_classes(
         )
 
 
-def _files(root: str, folder: str, classes: dict[str, list[str]]) -> Files:
+def _files(folder: str, listing: _Listing) -> Files:
+    classes, others = listing
     prefix = f"{folder}/" if folder else ""
     paths = [f"{prefix}{name}/{file}" for name, files in classes.items() for file in files]
     counts = [len(files) for files in classes.values()]
-    return Files(paths, np.repeat(np.arange(len(classes)), counts))
+    return Files(paths, np.repeat(np.arange(len(classes)), counts), others)

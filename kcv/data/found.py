@@ -1,5 +1,6 @@
 """What the reader of a kind of data gives to ``load`` and to ``check``."""
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ class Found(NamedTuple):
         channels: 1 or 3, unless asked otherwise.
         photos: that images are photographs of all sizes, whose margins evaluation cuts off.
         faults: sentences that say why nothing should be trained on this.
+        passed_over: extension -> number of files that may be images and are not read.
         spec: what it was found by, or ``arrays``.
     """
 
@@ -31,6 +33,7 @@ class Found(NamedTuple):
     channels: int = 3
     photos: bool = True
     faults: tuple[str, ...] = ()
+    passed_over: Mapping[str, int] = {}
     spec: str = "arrays"
 
 

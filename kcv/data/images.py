@@ -5,12 +5,18 @@ colours, 16 bits as shades of grey. Pillow decodes; this module decides what the
 """
 
 import os
+import warnings
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+# Pillow may have been built without the last two.
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"),
+    *(("AVIF",) if features.check("avif") else ()),
+    *(("JPEG2000",) if features.check("jpg_2000") else ()),
+)
 # Pillow's own limit (256 MiB of RGB), at which it only warns.
 MAX_PIXELS = 89_478_485
 _EXIF_ORIENTATION = 0x0112
@@ -63,14 +69,16 @@ def open_image(image: str | os.PathLike | bytes, name: str) -> Image.Image:
         if length == 0:
             raise ImageError(name, "is empty")
         file = BytesIO(image) if isinstance(image, bytes) else image
-        picture = Image.open(file, formats=FORMATS)
+        # Pillow warns of damage that does not matter, and of sizes that are refused below.
+        with warnings.catch_warnings(action="ignore"):
+            picture = Image.open(file, formats=FORMATS)
     except FileNotFoundError as error:
         raise ImageError(name, "does not exist") from error
     except IsADirectoryError as error:
         raise ImageError(name, "is a folder, not an image file") from error
     except PermissionError as error:
         raise ImageError(name, "may not be read (permission denied)") from error
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
         raise ImageError(name, f"has more than {MAX_PIXELS:,} pixels") from error
     except UnidentifiedImageError as error:
         known = ", ".join(FORMATS)

@@ -45,7 +45,7 @@ class Filled(NamedTuple):
 
     Attributes:
         images: ``(B, H, W, C)``, uint8; empty where the batch could not be made.
-        labels: ``(B,)``, int64, or ``(B, K)``, float32.
+        labels: ``(B,)``, int64, or ``(B, K)``, float32; of ``asking``, answers of any kind.
         unreadable: number and reason of each unreadable image that was met.
     """
 
@@ -234,7 +234,7 @@ class Pool:
 
 def _serve(pipe: Any, filler: Filler, memory: list[torch.Tensor]) -> None:
     """Fill memory as asked, until the training ends."""
-    start(0)
+    start()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     # A decoded photograph is large enough to be given back to the system, and asked for again.

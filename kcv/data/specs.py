@@ -255,7 +255,7 @@ def _from_folder(path: str, channels: int | None) -> Found:
         part: FileSource(root, files.paths, files.labels, channels or 3)
         for part, files in listed.items()
     }
-    return Found(names, parts)
+    return Found(names, parts, passed_over=folder.passed_over(listed))
 
 
 KINDS: dict[str, tuple[bool, Callable[[str, int | None], Found]]] = {

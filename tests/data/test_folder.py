@@ -5,7 +5,8 @@ import logging
 import pytest
 from PIL import Image
 
-from kcv.data import folder
+from kcv.data import folder, read_image
+from kcv.data.images import FORMATS
 
 PIXEL = Image.new("RGB", (2, 2))
 
@@ -31,6 +32,55 @@ def test_hidden_files_and_other_kinds_are_passed_over(tmp_path):
     (tmp_path / "a" / "notes.txt").write_text("hello")
     (tmp_path / "a" / "folder.png").mkdir()
     assert folder.read(root)[1]["all"].paths == ["a/1.png", "b/1.png"]
+
+
+def test_other_files_that_may_be_images_are_counted_in_one_warning(tmp_path, caplog):
+    root = write(tmp_path, *(f"{part}/{name}/1.png" for part in ("train", "val") for name in "ab"))
+    kinds = ["1.HEIC", "2.heic", "in/3.heic", "photo", "x.svg"]
+    silent = ["Thumbs.db", "notes.txt", "README", "data.csv", ".hidden.heic"]
+    for name in kinds + silent:
+        path = tmp_path / "train" / "a" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (tmp_path / "val" / "b" / "4.heic").touch()
+    (tmp_path / "val" / "b" / "up.heic").symlink_to(tmp_path / "val")
+    parts = folder.read(root)[1]
+    assert parts["train"].passed_over == {".heic": 3, "": 1, ".svg": 1}
+    assert folder.passed_over(parts) == {".heic": 4, "": 1, ".svg": 1}
+    assert caplog.messages == [
+        f"{root}: 6 files are not taken for images: 4 .heic, 1 without an extension, 1 .svg. "
+        "Convert images of other kinds, for example with `magick mogrify -format jpg *.heic`, and "
+        "give image files without an extension that of their format, such as .jpg."
+    ]
+
+
+def test_files_that_nobody_takes_for_images_need_no_word(tmp_path, caplog):
+    root = write(tmp_path, "a/1.png", "b/1.png")
+    for name in ("Thumbs.db", "labels.txt", "1.xml", "1.json", "LICENSE", ".DS_Store"):
+        (tmp_path / "a" / name).touch()
+    assert folder.read(root)[1]["all"].passed_over == {}
+    assert caplog.messages == []
+
+
+def test_a_folder_without_a_readable_kind_names_the_kinds_there_are(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.heic").touch()
+    with pytest.raises(ValueError, match=r"no images in class .* 2 files are not .*: 2 \.heic\."):
+        folder.read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("extension", "form"), [("avif", "AVIF"), ("jp2", "JPEG2000"), ("j2k", "JPEG2000")]
+)
+def test_newer_formats_are_listed_where_pillow_reads_them(tmp_path, caplog, extension, form):
+    root = write(tmp_path, "a/1.png", "b/1.png")
+    if form not in FORMATS:
+        pytest.skip(f"Pillow was built without {form}")
+    PIXEL.save(tmp_path / "a" / f"2.{extension}", form)
+    assert folder.read(root)[1]["all"].paths == ["a/1.png", f"a/2.{extension}", "b/1.png"]
+    assert read_image(tmp_path / "a" / f"2.{extension}").shape == (2, 2, 3)
+    assert caplog.messages == []
 
 
 def test_a_broken_image_file_is_listed_and_met_when_it_is_read(tmp_path):
@@ -79,8 +129,7 @@ def test_folders_and_images_that_are_not_used_are_named(tmp_path, caplog):
     caplog.clear()
     with caplog.at_level(logging.WARNING, "kcv"):
         folder.read(write(tmp_path / "extra", "b/1.png", "lost.png"))
-    assert "1 images in" in caplog.text
-    assert "outside the class folders" in caplog.text
+    assert "1 image lies outside the class folders of" in caplog.text
 
 
 def test_a_missing_folder_is_named(tmp_path):

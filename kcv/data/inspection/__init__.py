@@ -1,6 +1,5 @@
 """``check``: what is wrong with a data set, before anything is trained on it."""
 
-import logging
 import os
 import time
 from collections.abc import Sequence
@@ -9,13 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from kcv.data.found import Found
-from kcv.data.inspection import advice, duplicates, labels, lists, page
-from kcv.data.inspection.findings import Findings, Suspect
+from kcv.data.inspection import duplicates, labels, lists, page
+from kcv.data.inspection.findings import Findings, Suspect, in_files
 from kcv.data.inspection.looks import Look, scan
 from kcv.data.sources import Joined, Source
 from kcv.data.specs import find, in_parts
-
-log = logging.getLogger("kcv")
 
 __all__ = ["Findings", "check"]
 
@@ -35,7 +32,8 @@ def check(
         spec: what ``kcv.data.load`` takes.
         out: folder for ``check.html``, ``findings.json`` and ``findings.csv``; None writes nothing.
         fix: also write ``clean.csv`` there, which leaves out unreadable files and duplicates.
-        workers: number of processes that decode; None for one a core.
+        workers: number of processes that decode, and are replaced if a file ends them; None for one
+            a core. With 0, such a file ends this process.
 
     Raises:
         ValueError: ``fix`` without ``out`` or for data that is not in image files, or data that
@@ -50,11 +48,17 @@ def check(
     found = find(spec)
     parts = _parts(found)
     source = Joined(list(parts.values()))
+    spec = spec if isinstance(spec, str) else "arrays"
+    if fix and not in_files(source):
+        raise ValueError(
+            "A cleaned list needs data in image files (folder:, csv: or jsonl:). Received: "
+            f"{spec!r}. Without fix, findings.csv names what is wrong with it."
+        )
     looks = scan(source, workers)
     groups = _groups(looks)
     suspects, accuracy = _suspects(looks, source.labels, len(found.class_names))
     findings = Findings(
-        spec=spec if isinstance(spec, str) else "arrays",
+        spec=spec,
         class_names=found.class_names,
         source=source,
         parts=[part for part, one in parts.items() for _ in range(len(one))],
@@ -63,6 +67,7 @@ def check(
         groups=groups,
         suspects=suspects,
         accuracy=accuracy,
+        passed_over=found.passed_over,
         seconds=time.perf_counter() - started,
     )
     if out is not None:
@@ -108,6 +113,5 @@ def _write(findings: Findings, folder: Path, fix: bool) -> None:
     text = page.html(findings).encode("utf-8", "xmlcharrefreplace")
     (folder / "check.html").write_bytes(text)
     lists.write(findings, folder)
-    log.info("%s %s", advice.verdict(findings), folder / "check.html")
     if fix:
-        log.info("Cleaned list: csv:%s", lists.write_clean(findings, folder))
+        lists.write_clean(findings, folder)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kcv.data.folder import count_others, way_out
 from kcv.data.inspection.findings import Findings
 
 IMBALANCE = 3.0  # largest class over smallest, from which accuracy hides the small ones
@@ -27,12 +28,14 @@ def verdict(findings: Findings) -> str:
         return "Clean it first: some files cannot be read or are there twice."
     if findings.suspects:
         return "Usable; have a look at the suspicious labels."
+    if findings.passed_over:
+        return "Usable, without the files that are not taken for images."
     return "Nothing stands in the way of training."
 
 
 def text(findings: Findings) -> str:
     """Return verdict, facts and advice as lines for a terminal."""
-    lines = [f"{findings.spec}: {_images(len(findings.looks))}. {verdict(findings)}"]
+    lines = [f"{findings.spec}: {counted(len(findings.looks), 'image')}. {verdict(findings)}"]
     lines += [f"- {one}" for one in facts(findings)]
     return "\n".join(lines + [f"> {one}" for one in advice(findings)])
 
@@ -45,24 +48,31 @@ def facts(findings: Findings) -> list[str]:
 def _faults(findings: Findings) -> Iterator[str]:
     total = len(findings.looks)
     if findings.unreadable:
-        yield f"{_images(len(findings.unreadable))} of {total:,} cannot be read."
+        yield f"{counted(len(findings.unreadable), 'image')} of {total:,} cannot be read."
     exact = sum(len(one.members) - 1 for one in findings.groups if one.exact)
     near = sum(len(one.members) - 1 for one in findings.groups if not one.exact)
-    if exact or near:
-        yield f"{_images(exact)} too many by exact copies, {near:,} by near duplicates."
+    if exact and near:
+        many = counted(exact + near, "image")
+        yield f"{many} too many: {exact:,} by exact copies, {near:,} by near duplicates."
+    elif exact or near:
+        cause = "exact copies" if exact else "near duplicates"
+        yield f"{counted(exact + near, 'image')} too many by {cause}."
     if findings.leaks:
         made = "" if findings.came_in_parts(findings.leaks) else ", as kcv splits this data"
-        yield f"{_groups(len(findings.leaks))} of duplicates in more than one part{made}."
+        yield f"{counted(len(findings.leaks), 'group')} of duplicates in more than one part{made}."
     if findings.conflicts:
-        yield f"{_groups(len(findings.conflicts))} of duplicates under different labels."
+        yield f"{counted(len(findings.conflicts), 'group')} of duplicates under different labels."
     if findings.suspects:
+        count = len(findings.suspects)
         yield (
-            f"{len(findings.suspects):,} labels look wrong. The quick embedding finds "
+            f"{counted(count, 'label')} look{'s' * (count == 1)} wrong. The quick embedding finds "
             f"{findings.accuracy:.0%} of all labels"
             + (", so its word is worth little here." if findings.accuracy < DOUBTFUL else ".")
         )
     if findings.source.labels.ndim == 2:
         yield "Labels were not judged: images may have several classes."
+    if findings.passed_over:
+        yield count_others(findings.passed_over)
 
 
 def _shape(findings: Findings) -> Iterator[str]:
@@ -75,7 +85,9 @@ def _shape(findings: Findings) -> Iterator[str]:
     for part, found in counts.items():
         absent = [name for name, one in zip(findings.class_names, found, strict=True) if not one]
         if absent:
-            yield f"The part {part!r} has no image of {len(absent)} classes, such as {absent[0]!r}."
+            such = "" if len(absent) == 1 else "such as "
+            classes = counted(len(absent), "class", "classes")
+            yield f"The part {part!r} has no image of {classes}, {such}{absent[0]!r}."
     sizes = findings.sizes()
     if len(sizes):
         long = (sizes.max(1) / sizes.min(1) > LONG).mean()
@@ -102,12 +114,23 @@ def _advice(findings: Findings) -> Iterator[str]:
             "too much work, label_smoothing=0.1 makes wrong labels weigh less."
         )
     if findings.imbalance() >= IMBALANCE:
-        yield "Balance the classes in training, and read recall per class instead of accuracy."
+        several = findings.source.labels.ndim == 2
+        yield (
+            "Balance the classes in training by --set class_weights=balanced"
+            + ("" if several else " or --set sampling=balanced")
+            + ", and read recall per class instead of accuracy."
+        )
     if min(findings.counts()["train"]) < FEW:
         yield (
             f"Some classes have fewer than {FEW} training images: fine-tune trained weights "
             "instead of training from scratch."
         )
+    if findings.passed_over:
+        yield way_out(findings.passed_over)
+    yield from _of_sizes(findings)
+
+
+def _of_sizes(findings: Findings) -> Iterator[str]:
     sizes, modes = findings.sizes(), findings.shares("mode")
     # Arrays and tiny images have the right size and colours already.
     if not len(sizes) or np.median(sizes.min(1)) < SMALLEST:
@@ -130,9 +153,6 @@ def _advice(findings: Findings) -> Iterator[str]:
         yield "The centre crop of evaluation cuts the ends off long images: cut or pad them."
 
 
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
-
-
-def _groups(count: int) -> str:
-    return f"{count:,} group{'' if count == 1 else 's'}"
+def counted(count: int, one: str, more: str = "") -> str:
+    """Return a number with its noun, whose plural is ``more``, or has an s."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

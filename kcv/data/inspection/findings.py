@@ -1,6 +1,7 @@
 """What a check has found."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ class Findings:
         groups: exact and near duplicates.
         suspects: suspicious labels, the worst first.
         accuracy: share of the labels that the quick embedding finds; NaN where it was not asked.
+        passed_over: extension -> number of files that may be images and are not read.
         seconds: time that the check took.
     """
 
@@ -46,6 +48,7 @@ class Findings:
     groups: list[Group]
     suspects: list[Suspect]
     accuracy: float
+    passed_over: Mapping[str, int]
     seconds: float
 
     @property
@@ -56,7 +59,7 @@ class Findings:
     @property
     def in_files(self) -> bool:
         """Whether each image is a file of its own, which a list can name."""
-        return _in_files(self.source)
+        return in_files(self.source)
 
     @property
     def leaks(self) -> list[Group]:
@@ -125,9 +128,10 @@ class Findings:
         return dict(found.most_common())
 
 
-def _in_files(source: Source) -> bool:
+def in_files(source: Source) -> bool:
+    """Return whether each image is a file of its own, which a list can name."""
     if isinstance(source, Joined):
-        return all(map(_in_files, source.sources))
+        return all(map(in_files, source.sources))
     if isinstance(source, Subset):
-        return _in_files(source.source)
+        return in_files(source.source)
     return isinstance(source, FileSource)

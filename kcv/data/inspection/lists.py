@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from kcv.data import rows
+from kcv.data.folder import count_others
 from kcv.data.inspection import advice
 from kcv.data.inspection.findings import Findings
 from kcv.data.rows import Row, Table
@@ -15,7 +16,10 @@ COLUMNS = ("kind", "path", "part", "label", "detail")
 
 
 def entries(findings: Findings) -> list[dict[str, str]]:
-    """Return a line for each image that something is wrong with, and for each thing that is."""
+    """Return a line for each image that something is wrong with, and for each thing that is.
+
+    Files that are passed over have a line for each kind.
+    """
     found = [
         _entry(findings, "unreadable", at, findings.looks[at].reason) for at in findings.unreadable
     ]
@@ -28,6 +32,9 @@ def entries(findings: Findings) -> list[dict[str, str]]:
         _entry(findings, "suspicious label", one.image, findings.class_names[one.suggested])
         for one in findings.suspects
     ]
+    for kind, count in findings.passed_over.items():
+        values = ("passed over", f"*{kind}", "", "", count_others({kind: count}))
+        found.append(dict(zip(COLUMNS, values, strict=True)))
     return found
 
 
@@ -51,6 +58,7 @@ def write(findings: Findings, folder: Path) -> None:
         "counts": findings.counts(),
         "modes": findings.shares("mode"),
         "formats": findings.shares("form"),
+        "passed_over": dict(findings.passed_over),
         "findings": found,
     }
     with open(folder / "findings.json", "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -63,20 +71,11 @@ def write(findings: Findings, folder: Path) -> None:
         writer.writerows(found)
 
 
-def write_clean(findings: Findings, folder: Path) -> Path:
+def write_clean(findings: Findings, folder: Path) -> None:
     """Write ``clean.csv`` with the files that are in order, and ``classes.txt`` beside it.
 
-    Returns:
-        The path of the list, for ``kcv.data.load("csv:...")``.
-
-    Raises:
-        ValueError: the images are no files of their own.
+    The images must be files of their own.
     """
-    if not findings.in_files:
-        raise ValueError(
-            "A cleaned list needs data in image files (folder:, csv: or jsonl:). "
-            f"Received: {findings.spec!r}. findings.csv names what is wrong with it."
-        )
     left_out = findings.removable()
     source, root = findings.source, folder.resolve()
     kept = [
@@ -91,9 +90,8 @@ def write_clean(findings: Findings, folder: Path) -> Path:
         if at not in left_out
     ]
     several, weighted = source.labels.ndim == 2, source.weights is not None
-    path = folder / "clean.csv"
-    rows.write(os.fspath(path), Table(kept, several, bool(findings.given), weighted))
+    path = os.fspath(folder / "clean.csv")
+    rows.write(path, Table(kept, several, bool(findings.given), weighted))
     # The order of the classes is that of the class numbers, which "10" and "9" would change.
     names = "".join(f"{name}\n" for name in findings.class_names)
     (folder / CLASSES).write_text(names, encoding="utf-8", errors="surrogateescape")
-    return path

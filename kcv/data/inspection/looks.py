@@ -2,16 +2,16 @@
 
 import hashlib
 import os
-from io import BytesIO
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 from tqdm import tqdm
 
-from kcv.data import workers as processes
-from kcv.data.images import FORMATS, ImageError
+from kcv.data.asking import ask_each
+from kcv.data.images import ImageError, open_image
+from kcv.data.pool import LETHAL
 from kcv.data.reading import read_image
 from kcv.data.sources import Source
 
@@ -20,6 +20,7 @@ DRAFT = (
     64  # a JPEG file is decoded to no less than this, which takes an eighth of the pixels or more
 )
 START, END = b"\xff\xda", b"\xff\xd9"
+FEW = 200  # images for which one process is enough
 
 
 class Look(NamedTuple):
@@ -49,44 +50,29 @@ def scan(source: Source, workers: int | None = None) -> list[Look]:
 
     Args:
         source: the images.
-        workers: number of processes; None for one a core, or none for few images.
+        workers: number of processes; None for one a core, of few images one, in memory none. With
+            0, an image that ends the process that decodes it ends this one.
     """
     if workers is None:
-        few = source.in_memory or len(source) < 200
-        workers = 0 if few else _cores()
-    loader = torch.utils.data.DataLoader(
-        _Looks(source), batch_size=32, collate_fn=list, **processes.options(workers)
-    )
-    found: list[Look] = []
-    with tqdm(total=len(source), desc="Checking", unit="image", disable=None) as bar:
-        for looks in loader:
-            found += looks
-            bar.update(len(looks))
-    return found
+        # Even of few files, one may end the process that decodes it.
+        workers = 0 if source.in_memory else 1 if len(source) < FEW else _cores()
+    looks = ask_each(partial(_look_at, source), len(source), workers, Look(LETHAL))
+    return list(tqdm(looks, "Checking", len(source), unit="image", disable=None))
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Looks(torch.utils.data.Dataset):
-    def __init__(self, source: Source):
-        self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Look:
-        try:
-            encoded = self.source.encoded(index)
-        except FileNotFoundError:
-            return Look("does not exist")
-        except OSError as error:
-            return Look(f"may not be read ({error.strerror})")
-        try:
-            return look(encoded)
-        except ImageError as error:
-            return Look(error.reason)
+def _look_at(source: Source, index: int) -> Look:
+    try:
+        return look(source.encoded(index))
+    except FileNotFoundError:
+        return Look("does not exist")
+    except OSError as error:
+        return Look(f"may not be read ({error.strerror})")
+    except ImageError as error:
+        return Look(error.reason)
 
 
 def look(encoded: bytes | np.ndarray) -> Look:
@@ -98,7 +84,7 @@ def look(encoded: bytes | np.ndarray) -> Look:
     if isinstance(encoded, np.ndarray):
         return _of_array(encoded)
     try:
-        picture = Image.open(BytesIO(encoded), formats=FORMATS)
+        picture = open_image(encoded, "")
         width, height, mode, form = *picture.size, picture.mode, picture.format or ""
         picture.draft(None, (DRAFT, DRAFT))
     # read_image says better what is wrong with it.

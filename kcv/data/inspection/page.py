@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 from html import escape
-from io import BytesIO
 
 import numpy as np
-from PIL import Image
 
-from kcv.data.images import FORMATS, ImageError
+from kcv.data.images import ImageError, open_image
 from kcv.data.inspection import advice
 from kcv.data.inspection.duplicates import Group
 from kcv.data.inspection.findings import Findings
@@ -22,6 +20,7 @@ MORE_CSS = """
 section > .verdict { font-size: 19px; font-weight: 600; color: var(--ink); }
 .groups { display: grid; grid-template-columns: repeat(3, 1fr); gap: 16px 24px; }
 .groups .gallery { grid-template-columns: 1fr 1fr; }
+.groups p { margin: 6px 0 0; font-size: 13px; color: var(--muted); }
 .groups h3 { margin: 0 0 6px; font-weight: 600; overflow-wrap: anywhere; }
 @media (max-width: 700px) { .groups { grid-template-columns: 1fr; } }
 """
@@ -45,14 +44,13 @@ def _headline(findings: Findings) -> str:
     total, copies = len(findings.looks), sum(len(one.members) - 1 for one in findings.groups)
     parts = ", ".join(f"{name} {sum(p == name for p in findings.parts):,}" for name in (
         dict.fromkeys(findings.parts)))  # fmt: skip
+    classes = advice.counted(len(findings.class_names), "class", "classes")
     accuracy = findings.accuracy
     judged = "not judged" if np.isnan(accuracy) else f"{len(findings.suspects):,}"
     return (
         f"<header><p>kcv data check</p><h1>{escape(findings.spec)}</h1></header>"
         '<div class="tiles">'
-        + markup.tile(
-            "images", f"{total:,}", f"{len(findings.class_names)} classes; {parts}", "main"
-        )
+        + markup.tile("images", f"{total:,}", f"{classes}; {parts}", "main")
         + markup.tile(
             "unreadable", f"{len(findings.unreadable):,}", _of(findings.unreadable, total)
         )
@@ -108,22 +106,19 @@ def _groups(findings: Findings, groups: list[Group]) -> str:
     shown = [
         f"<div><h3>{'exact' if group.exact else 'near'}, {len(group.members)} images</h3>"
         + _gallery(findings, [(at, "") for at in _spread(findings, group)])
+        + _more(len(group.members), COPIES, "image", "in findings.csv")
         + "</div>"
         for group in groups[:GROUPS]
     ]
-    return f'<div class="groups">{"".join(shown)}</div>{_more(len(groups), GROUPS, "groups")}'
+    return f'<div class="groups">{"".join(shown)}</div>{_more(len(groups), GROUPS, "group")}'
 
 
 def _spread(findings: Findings, group: Group) -> list[int]:
-    """Return up to two images of a group, of different parts and labels first."""
-    seen: set = set()
-    new = []
-    for at in group.members:
-        kind = findings.parts[at], findings.label(at)
-        new.append(kind in seen)
-        seen.add(kind)
-    order = np.argsort(new, kind="stable")[:COPIES]
-    return [group.members[at] for at in order]
+    """Return an image of a group and one of another part, else of another label."""
+    first, *others = group.members
+    part, label = findings.parts[first], findings.label(first)
+    others.sort(key=lambda at: (findings.parts[at] == part, findings.label(at) == label))
+    return [first, *others[: COPIES - 1]]
 
 
 def _suspects(findings: Findings) -> str:
@@ -138,7 +133,7 @@ def _suspects(findings: Findings) -> str:
         "for, and the chance that its label is wrong; the worst first. Some are rare, not wrong: a "
         "person decides."
     )
-    more = _more(len(findings.suspects), SUSPECTS, "labels, in findings.csv")
+    more = _more(len(findings.suspects), SUSPECTS, "label", "in findings.csv")
     return markup.section("Suspicious labels", text, _gallery(findings, shown) + more)
 
 
@@ -168,7 +163,7 @@ def _picture(findings: Findings, index: int) -> np.ndarray | None:
         encoded = findings.source.encoded(index)
         if isinstance(encoded, np.ndarray):
             return encoded
-        with Image.open(BytesIO(encoded), formats=FORMATS) as picture:
+        with open_image(encoded, "") as picture:
             picture.draft(None, (2 * pictures.SIDE, 2 * pictures.SIDE))
             return read_image(picture)
     except (OSError, ImageError):
@@ -182,7 +177,7 @@ def _unreadable(findings: Findings) -> str:
         f"{findings.source.name(at)} {findings.looks[at].reason}"
         for at in findings.unreadable[:LISTED]
     ]
-    more = _more(len(findings.unreadable), LISTED, "files")
+    more = _more(len(findings.unreadable), LISTED, "file")
     text = "Training passes over such files; validation and test leave them out."
     return markup.section("Unreadable files", text, markup.bullets(lines) + more, "long")
 
@@ -203,9 +198,8 @@ def _classes(findings: Findings) -> str:
     ]
     heads = ["class", "of the largest class", *counts]
     left = len(findings.class_names) - len(order)
-    more = (
-        f"<p>{left} classes between the largest and the smallest are left out.</p>" if left else ""
-    )
+    between = f"{advice.counted(left, 'class', 'classes')} between the largest and the smallest"
+    more = f"<p>{between} {'is' if left == 1 else 'are'} left out.</p>" if left else ""
     return markup.section(
         "Classes", "", markup.table(heads, rows, numbers=len(counts)) + more, "long"
     )
@@ -240,5 +234,6 @@ def _figure_of(value: float) -> str:
     return f"{value:,.0f}" if value >= 20 else f"{value:.2f}"
 
 
-def _more(count: int, shown: int, what: str) -> str:
-    return f"<p>and {count - shown:,} more {what}.</p>" if count > shown else ""
+def _more(count: int, shown: int, what: str, where: str = "") -> str:
+    left = advice.counted(count - shown, f"more {what}") + (f", {where}" if where else "")
+    return f"<p>and {left}.</p>" if count > shown else ""

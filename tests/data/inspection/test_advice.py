@@ -28,6 +28,7 @@ def made(labels=(0, 1) * 30, size=(300, 400), parts=None, mode="RGB", reasons=()
         "groups": [],
         "suspects": [],
         "accuracy": 0.9,
+        "passed_over": {},
         "seconds": 1.0,
     }
     return Findings(**fields | others)
@@ -53,16 +54,26 @@ def test_leaks_come_before_all_else():
     ("changes", "fact", "advised"),
     [
         ({"reasons": [0]}, "1 image of 60 cannot be read.", "with --fix"),
-        ({"groups": [Group(True, (0, 2, 4))]}, "2 images too many by exact copies, 0 by", "--fix"),
-        ({"groups": [Group(False, (0, 2))]}, "0 images too many by exact copies, 1 by", "--fix"),
+        ({"groups": [Group(True, (0, 2, 4))]}, "2 images too many by exact copies.$", "--fix"),
+        ({"groups": [Group(False, (0, 2))]}, "^1 image too many by near duplicates.$", "--fix"),
+        (
+            {"groups": [Group(True, (0, 2, 4)), Group(False, (6, 8))]},
+            "3 images too many: 2 by exact copies, 1 by near duplicates.",
+            "--fix",
+        ),
         ({"groups": [Group(True, (0, 1))]}, "1 group of duplicates under different", "--fix"),
-        ({"suspects": [Suspect(0, 1, 0.5)]}, "1 labels look wrong. .* finds 90%", "smoothing=0.1"),
+        ({"suspects": [Suspect(0, 1, 0.5)]}, "1 label looks wrong. .* finds 90%", "smoothing=0.1"),
+        ({"suspects": [Suspect(0, 1, 0.5)] * 2}, "2 labels look wrong. ", "smoothing=0.1"),
         (
             {"suspects": [Suspect(0, 1, 0.5)], "accuracy": 0.3},
             "finds 30% of all labels, so its word is worth little here.",
             "label_smoothing",
         ),
-        ({"labels": (0,) * 90 + (1,) * 30}, "3.0 times as many .* 'dog'", "Balance the classes"),
+        (
+            {"labels": (0,) * 90 + (1,) * 30},
+            "3.0 times as many .* 'dog'",
+            "Balance .* --set class_weights=balanced or --set sampling=balanced, and read recall",
+        ),
         ({"labels": (0,) * 40 + (1,) * 19}, None, "fewer than 20 training images"),
         ({"mode": "L"}, None, "channels=1"),
         ({"size": (100, 120)}, None, "edge is 100 pixels: image_size=96 .* 224 costs 5.4 times"),
@@ -70,9 +81,15 @@ def test_leaks_come_before_all_else():
         ({"size": (300, 900)}, "100% of the images are more than twice as long", "centre crop"),
         (
             {"parts": ["train"] * 59 + ["test"]},
-            "The part 'test' has no image of 1 classes, such as 'cat'.",
+            "The part 'test' has no image of 1 class, 'cat'.",
             None,
         ),
+        (
+            {"passed_over": {".heic": 1200, "": 1}},
+            "1,201 files are not taken for images: 1,200 .heic, 1 without an extension.",
+            "Convert images of other kinds, .* jpg .*.heic`, and give image files without an",
+        ),
+        ({"passed_over": {"": 1}}, "1 file is not taken for images: 1 w", "^Give image files"),
     ],
 )
 def test_each_finding_has_its_sentence_and_its_advice(changes, fact, advised):
@@ -104,6 +121,20 @@ def test_leaks_of_similar_pictures_alone_are_worth_a_look():
 def test_doubts_about_labels_alone_leave_data_usable():
     assert advice.verdict(made(suspects=[Suspect(0, 1, 0.5)])).startswith("Usable;")
     assert advice.verdict(made(reasons=[0])).startswith("Clean it first")
+
+
+def test_files_that_are_passed_over_are_in_the_verdict():
+    said = advice.verdict(made(passed_over={".heic": 1}))
+    assert said == "Usable, without the files that are not taken for images."
+
+
+def test_images_of_several_classes_are_balanced_in_the_only_way_there_is():
+    labels = np.zeros((60, 2))
+    labels[:, 0] = labels[:20, 1] = 1
+    source = FileSource("toys", [f"{at}.jpg" for at in range(60)], labels, 3)
+    said = advice.advice(made(source=source))[0]
+    assert "--set class_weights=balanced, and read" in said
+    assert "sampling" not in said
 
 
 def test_the_text_has_verdict_facts_and_advice_in_this_order():

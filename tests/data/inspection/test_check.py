@@ -1,7 +1,9 @@
 """``kcv.data.check`` on folders with planted faults."""
 
 import csv
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +12,9 @@ import pytest
 from PIL import Image
 
 import kcv.data
-from kcv.data import embedded
-from kcv.data.inspection import lists
+from kcv.data import embedded, inspection
+from kcv.data.found import Found
+from kcv.data.inspection import lists, page
 
 COUNT = 1000
 
@@ -200,3 +203,85 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8)
     with pytest.raises(ValueError, match="needs data in image files .* Received: 'arrays'."):
         kcv.data.check((x, np.arange(30) % 3), tmp_path, fix=True)
+
+
+def test_data_that_are_not_in_files_are_not_looked_at_before_fix_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "train-0.tar", "w") as tar:
+        for at in range(40):
+            for name, content in ((f"{at}.png", b"no image"), (f"{at}.cls", b"%d" % (at % 2))):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    spec, out = f"wds:{tmp_path}/train-0.tar", tmp_path / "out"
+    with pytest.raises(ValueError, match=r"Received: 'wds:.*Without fix, findings\.csv names"):
+        kcv.data.check(spec, out, fix=True)
+    assert not out.exists()
+    assert len(kcv.data.check(spec, out).unreadable) == 40
+
+
+def test_a_file_that_ends_its_process_is_in_the_lists_and_not_in_the_cleaned_one(
+    deadly, tmp_path, monkeypatch
+):
+    source = deadly(lethal={5}, labels=np.arange(100) % 2)
+    monkeypatch.setattr(inspection, "find", lambda spec: Found(["a", "b"], {"all": source}))
+    source.files[5] = "iris/005.png"
+    found = kcv.data.check("folder:flowers", tmp_path / "out", fix=True)
+    assert "iris/005.png ends the process that decodes it" in " ".join(
+        f"{found.source.key(at)} {found.looks[at].reason}" for at in found.unreadable
+    )
+    assert "ends the process that decodes it" in (tmp_path / "out" / "check.html").read_text()
+    assert "iris/005" not in (tmp_path / "out" / "clean.csv").read_text()
+
+
+def test_files_that_are_passed_over_are_on_the_page_and_in_the_lists(flowers, tmp_path):
+    for number in range(3):
+        (flowers / "rose" / f"{number}.heic").touch()
+    (flowers / "iris" / "photo").touch()
+    kcv.data.check(f"folder:{flowers}", tmp_path / "out")
+    said = "4 files are not taken for images: 3 .heic, 1 without an extension."
+    assert said in (tmp_path / "out" / "check.html").read_text()
+    found = json.loads((tmp_path / "out" / "findings.json").read_text())
+    assert found["passed_over"] == {".heic": 3, "": 1}
+    rows = [row for row in found["findings"] if row["kind"] == "passed over"]
+    assert [(row["path"], row["detail"]) for row in rows] == [
+        ("*.heic", "3 files are not taken for images: 3 .heic."),
+        ("*", "1 file is not taken for images: 1 without an extension."),
+    ]
+
+
+def test_a_group_says_how_many_of_it_are_not_shown(tmp_path, classes):
+    root = classes(tmp_path / "data", 4, (20, 20))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))
+    for number in range(21):
+        picture.save(root / "rose" / f"same {number}.png")
+    kcv.data.check(f"folder:{root}", tmp_path / "out")
+    html = (tmp_path / "out" / "check.html").read_text()
+    assert "exact, 21 images" in html
+    assert "and 19 more images, in findings.csv." in html
+
+
+def test_a_leak_shows_a_picture_of_each_part(tmp_path, classes):
+    for part in ("train", "test"):
+        classes(tmp_path / "data" / part, 4, (20, 20) if part == "train" else (24, 30))
+    for place in ("train/iris", "train/rose", "test/rose"):
+        Image.linear_gradient("L").save(tmp_path / "data" / place / "same.png")
+    kcv.data.check(f"folder:{tmp_path / 'data'}", tmp_path / "out")
+    html = (tmp_path / "out" / "check.html").read_text()
+    group = html[html.index("exact, 3 images") : html.index("and 1 more image, in findings.csv.")]
+    assert [group.count(f"<br>{part}<") for part in ("train", "test")] == [1, 1]
+
+
+def test_a_picture_that_has_become_too_large_is_not_decoded_for_the_page(tmp_path, classes):
+    root = classes(tmp_path / "data", 4, (20, 20))
+    for name in ("same", "other"):
+        Image.linear_gradient("L").save(root / "rose" / f"{name}.png")
+    found = kcv.data.check(f"folder:{root}")
+    for name in ("same", "other"):
+        Image.new("1", (9_500, 9_500)).save(root / "rose" / f"{name}.png")
+    assert page.html(found).count("unreadable</div>") >= 2
+
+
+def test_the_library_says_nothing_that_its_answer_says(flowers, tmp_path, caplog):
+    caplog.set_level("INFO", "kcv")
+    kcv.data.check(f"folder:{flowers}", tmp_path / "out", fix=True)
+    assert caplog.messages == []

@@ -1,13 +1,17 @@
 """One look at every image."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from kcv.data import ImageError
+from kcv.data.images import FORMATS
 from kcv.data.inspection.looks import look, scan
+from kcv.data.reading import problem
 from kcv.data.sources import ArraySource, FileSource
 
 rng = np.random.default_rng(0)
@@ -70,6 +74,58 @@ def test_what_cannot_be_read_says_why(content, reason):
 
 def test_bytes_after_the_end_of_a_jpeg_file_do_no_harm():
     assert not look(encoded(PHOTO, "JPEG") + bytes(900)).reason
+
+
+def hostile():
+    """Return files that are no images, or damaged, or too large; a name for each."""
+    noise = Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8))
+    large = Image.new("L", (9_500, 9_500))
+    found = {f"half a {form}": encoded(noise, form)[:-300] for form in FORMATS}
+    return found | {
+        "empty": b"",
+        "a text": b"A shopping list: milk, bread.",
+        "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "floats": encoded(Image.fromarray(np.float32([[0.5]])), "TIFF"),
+        "32 bits": encoded(Image.fromarray(np.int32([[70_000]])), "TIFF"),
+        "a large PNG": encoded(large, "PNG", compress_level=1),
+        "a large JPEG": encoded(large, "JPEG"),
+        "the header of a larger PNG": png_header(30_000),
+        "damaged EXIF data": encoded(PHOTO, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xffgarbage"),
+        "sound": encoded(PHOTO, "PNG"),
+    }
+
+
+def png_header(edge):
+    head = b"IHDR" + struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(head))
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + crc + b"\0\0\0\0IDAT"
+
+
+def test_a_look_refuses_what_training_refuses_in_the_same_words(tmp_path):
+    files = hostile()
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    source = FileSource(str(tmp_path), list(files), np.zeros(len(files)), 3)
+    # Pillow counts the bytes that it has not used, which differ.
+    seen = [one.reason.split("(")[0] for one in scan(source, 0)]
+    refused = [(problem(tmp_path / name) or "").split("(")[0] for name in files]
+    assert dict(zip(files, seen, strict=True)) == dict(zip(files, refused, strict=True))
+    assert seen.count("has more than 89,478,485 pixels") == 3
+    assert seen.count("") == 2
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2])
+def test_a_file_that_ends_its_process_is_named_and_the_others_looked_at(deadly, workers):
+    looks = scan(deadly(lethal={5, 70}), workers)
+    assert [at for at, one in enumerate(looks) if one.reason] == [5, 70, 99]
+    assert {looks[at].reason for at in (5, 70)} == {"ends the process that decodes it"}
+    assert (looks[99].reason, looks[98].width) == ("does not exist", 30)
+
+
+def test_a_process_that_is_killed_once_is_replaced(deadly, caplog):
+    looks = scan(deadly(once={3, 50}), 2)
+    assert [at for at, one in enumerate(looks) if one.reason] == [99]
+    assert len(caplog.messages) == 2
 
 
 @pytest.mark.parametrize("workers", [0, 2])
