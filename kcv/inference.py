@@ -44,9 +44,9 @@ def predict(
     image that cannot be read costs only itself: its result says why, and the log names it.
 
     Args:
-        model: A run folder, an object with ``.model`` and ``.path`` (what training returns), or a
-            Keras model ``(B, H, W, C) -> (B, K)`` that takes pixels of 0..255 and gives logits, or
-            scores if it ends in a softmax.
+        model: A run folder, or the model.keras in it, an object with ``.model`` and ``.path``
+            (what training returns), or a Keras model ``(B, H, W, C) -> (B, K)`` that takes pixels
+            of 0..255 and gives logits, or scores if it ends in a softmax.
         images: A file, a folder (all images below it, sorted), an array ``(H, W)``, ``(H, W, C)``
             or ``(B, H, W, C)``, a Pillow image, or a list of these. Arrays hold grey levels 0..255,
             best as uint8; other numbers are rounded; channels come last.
@@ -109,7 +109,10 @@ def load_run(path: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise FileNotFoundError(f"load_run needs a run folder. Received: {folder} is not a folder.")
+        inside = f", but lies in one: give {folder.parent}" if _is_model_of_run(folder) else ""
+        raise FileNotFoundError(
+            f"load_run needs a run folder. Received: {folder} is not a folder{inside}."
+        )
     if not (folder / "model.keras").is_file():
         hint = "Is it a run folder?"
         if any(folder.glob("checkpoints/*")):
@@ -168,7 +171,8 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 def _model_and_info(model: Any, class_names: Sequence[str] | None) -> tuple[Any, dict[str, Any]]:
     """Return the Keras model, and class names, image size, channels and resizing for it."""
     if isinstance(model, str | os.PathLike):
-        network, info = load_run(model)
+        path = Path(model)
+        network, info = load_run(path.parent if _is_model_of_run(path) else path)
     elif isinstance(model, keras.Model):
         network, info = model, _info_of(model)
     elif isinstance(getattr(model, "model", None), keras.Model) and hasattr(model, "path"):
@@ -182,6 +186,10 @@ def _model_and_info(model: Any, class_names: Sequence[str] | None) -> tuple[Any,
         info = info | {"class_names": [str(name) for name in class_names]}
     _check_classes(network, info["class_names"], "class_names")
     return network, info
+
+
+def _is_model_of_run(path: Path) -> bool:
+    return path.name == "model.keras" and path.is_file() and (path.parent / "model.json").is_file()
 
 
 def _info_of(model: keras.Model) -> dict[str, Any]:

@@ -16,13 +16,17 @@ class CrossEntropy(keras.losses.Loss):
     One loss for both kinds of labels: mixup and CutMix make soft ones in training while validation
     keeps class numbers. Computed in float32 under mixed precision.
 
+    A class number that no logit has is refused where it can be read at no cost: on torch in labels
+    on the CPU, and of NumPy arrays at the start of `fit` and `evaluate` of a `kcv.models.Model`.
+    Elsewhere it makes the loss NaN, and labels on a GPU end in CUDA's own error.
+
     Args:
         label_smoothing: share of the label spread evenly over all classes, 0..1 (Szegedy et al.
             2015, https://arxiv.org/abs/1512.00567).
 
     Raises:
-        ValueError: if the smoothing is outside 0 <= label_smoothing < 1, or logits are not `(B, K)`
-            when it is called.
+        ValueError: if the smoothing is outside 0 <= label_smoothing < 1; when it is called, if
+            logits are not `(B, K)` or labels do not fit them.
     """
 
     def __init__(self, label_smoothing=0.0, name="cross_entropy", **kwargs):
@@ -40,6 +44,7 @@ class CrossEntropy(keras.losses.Loss):
                 "CrossEntropy needs logits (images, classes); pool a map or a sequence first. "
                 f"Received: y_pred.shape={tuple(y_pred.shape)}."
             )
+        kernels.check_labels("CrossEntropy", y_true, y_pred)
         return kernels.cross_entropy(y_pred, y_true, self.label_smoothing)
 
     def get_config(self):
@@ -51,8 +56,9 @@ class BinaryCrossEntropy(keras.losses.Loss):
     """Sigmoid cross-entropy from logits: a yes or no for each class, labels and logits `(B, K)`.
 
     For images of several classes, or none. The loss of an image is the mean over its classes.
-    Labels may be soft, or class numbers `(B,)`: all other classes are then a no. Computed in
-    float32 under mixed precision.
+    Labels may be soft, or class numbers `(B,)`: all other classes are then a no, and what
+    `CrossEntropy` says of numbers outside the classes holds. Computed in float32 under mixed
+    precision.
 
     Args:
         label_smoothing: share of each label that is moved to one half, 0..1.
@@ -60,7 +66,7 @@ class BinaryCrossEntropy(keras.losses.Loss):
 
     Raises:
         ValueError: if the smoothing is outside 0 <= label_smoothing < 1, or a weight is not above
-            zero.
+            zero; when it is called, if labels do not fit logits `(B, K)`.
     """
 
     def __init__(
@@ -86,6 +92,8 @@ class BinaryCrossEntropy(keras.losses.Loss):
         self.positive_weights = None if given is None else [float(weight) for weight in given]
 
     def call(self, y_true, y_pred):
+        if len(y_pred.shape) == 2:
+            kernels.check_labels("BinaryCrossEntropy", y_true, y_pred)
         return kernels.binary_cross_entropy(
             y_pred, y_true, self.label_smoothing, self.positive_weights
         )
@@ -107,8 +115,13 @@ def _class_numbers(y_true, y_pred):
 class Accuracy(keras.metrics.MeanMetricWrapper):
     """Share of images whose true class is among the `top` best scores; labels as in `CrossEntropy`.
 
+    A class number outside the classes is refused on the CPU of torch, and a miss elsewhere.
+
     Args:
         top: how many of the best scores count; never more than there are classes.
+
+    Raises:
+        ValueError: if labels do not fit scores `(B, K)` when it is updated.
     """
 
     def __init__(self, top=1, name="accuracy", dtype=None):
@@ -116,6 +129,8 @@ class Accuracy(keras.metrics.MeanMetricWrapper):
         self.top = int(top)
 
     def _hits(self, y_true, y_pred):
+        if len(y_pred.shape) == 2:
+            kernels.check_labels("Accuracy", y_true, y_pred)
         labels = _class_numbers(y_true, y_pred)
         if self.top == 1:
             found = ops.equal(ops.cast(labels, "int32"), ops.cast(ops.argmax(y_pred, -1), "int32"))

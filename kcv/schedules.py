@@ -112,7 +112,8 @@ class OneCycle(Schedule):
         down = ops.clip((step - self.rise) / (self.steps - self.rise), 0.0, 1.0)
         low = self.start * self.base
         rising = low + (self.base - low) * (1.0 - ops.cos(math.pi * up)) / 2
-        return rising - (self.base - self.end) * (1.0 - ops.cos(math.pi * down)) / 2
+        rate = rising - (self.base - self.end) * (1.0 - ops.cos(math.pi * down)) / 2
+        return ops.maximum(rate, min(low, self.end))  # the difference may round to less than zero
 
     def get_config(self):
         names = ("base", "steps", "rise", "start", "end")

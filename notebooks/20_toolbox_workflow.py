@@ -186,6 +186,7 @@ recipe = kcv.recipes.get("resnet18").changed(
     network={"width": 0.25},
     image_size=28,
     channels=1,
+    augment="flip_shift",
     batch_size=32,
     epochs=nb.epochs(4),
     schedule="one_cycle",
@@ -217,6 +218,16 @@ course.claim("the recipe read back from TOML is the same recipe", same)
 run = kcv.recipes.train(recipe, spec, out=nb.folder / "straight")
 print("files:", ", ".join(sorted(p.name for p in run.path.iterdir())))
 kcv.report.curves(run)
+
+# %% [markdown]
+# The report is one page, `report.html` in the run folder, that needs no other file and no
+# network: open it in a browser, or mail it. The folders of this notebook go when its kernel
+# ends, so we have the page written beside the notebook too. After the cell, open it:
+# [runs/20_report.html](runs/20_report.html).
+
+# %%
+print("of the run:", run.path / "report.html")
+print("to keep:   ", kcv.report.write(run, "runs/20_report.html").absolute())
 
 # %% [markdown]
 # ### What comes back for one picture? (4.2.2 使用Python API 推理, 4.3.1 单张图像推理)

@@ -233,7 +233,7 @@ def test_images_that_cannot_be_meant_are_refused(run, images, text):
 
 
 def test_folder_without_images_is_refused(run, tmp_path):
-    with pytest.raises(ValueError, match=r"found no image in the folder .* \(looked for \.bmp"):
+    with pytest.raises(ValueError, match=r"found no image in the folder .* \(looked for .*\.bmp"):
         predict(run, tmp_path)
 
 
@@ -261,6 +261,12 @@ def test_class_names_must_fit_the_model(model):
         predict(model, grey(0), class_names=["a", "b"])
 
 
+def test_the_model_of_a_run_stands_for_the_run(run):
+    (result,) = predict(run / "model.keras", grey(250))
+    assert result == predict(run, grey(250))[0]
+    assert result["pred_class"] == "bright"
+
+
 def test_load_run_returns_model_and_description(run):
     model, info = load_run(run)
     assert model.output_shape == (None, 3)
@@ -270,6 +276,12 @@ def test_load_run_returns_model_and_description(run):
 def test_load_run_refuses_what_is_no_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="needs a run folder. Received: .*none is not"):
         load_run(tmp_path / "none")
+
+
+def test_load_run_names_the_run_folder_around_a_model(run):
+    text = f"model.keras is not a folder, but lies in one: give {run}\\.$"
+    with pytest.raises(FileNotFoundError, match=text):
+        load_run(run / "model.keras")
 
 
 def test_load_run_refuses_a_folder_without_model(tmp_path):

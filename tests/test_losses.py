@@ -1,11 +1,17 @@
 """Losses and metrics against closed forms and scikit-learn."""
 
+import os
+import re
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
-from kcv.losses import F1, BinaryCrossEntropy, CrossEntropy, MeanAveragePrecision
+from kcv import kernels
+from kcv.losses import F1, Accuracy, BinaryCrossEntropy, CrossEntropy, MeanAveragePrecision
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [-30.0, 30.0, 0.0]], np.float32)
 LABELS = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], np.float32)
@@ -80,6 +86,84 @@ def test_logits_of_a_sequence_are_refused():
     soft = np.full((2, 3, 4), 0.25, "float32")  # torch would take the 3 for classes
     with pytest.raises(ValueError, match=r"\(images, classes\).*shape=\(2, 3, 4\)"):
         CrossEntropy()(soft, np.ones((2, 3, 4), "float32"))
+
+
+UNFIT = [
+    (
+        np.array([0, 3]),
+        "needs class numbers from 0 to 2 for logits of 3 classes: build the network with "
+        "num_classes=4, or number the classes from 0. Received: labels from 0 to 3.",
+    ),
+    (
+        np.array([[-100], [2]]),
+        "needs class numbers from 0 to 2 for logits of 3 classes: number the classes from 0. "
+        "Received: labels from -100 to 2.",
+    ),
+    (
+        np.full((2, 5), 0.2, "float32"),
+        "needs labels (B,), or (B, K) for logits (B, K): build the network with num_classes=5, or "
+        "give class numbers. Received: labels (2, 5), logits (2, 3).",
+    ),
+    (
+        np.zeros((2, 3, 1)),
+        "needs labels (B,), or (B, K) for logits (B, K): build the network with as many classes as "
+        "labels have, or give class numbers. Received: labels (2, 3, 1), logits (2, 3).",
+    ),
+    (
+        np.array([0, 1, 2]),
+        "needs one label, or one row of labels, for each image. "
+        "Received: labels (3,), logits (2, 3).",
+    ),
+]
+
+
+@pytest.mark.skipif(not kernels.TORCH, reason="only torch's numbers can be read here")
+@pytest.mark.parametrize("kind", [CrossEntropy, BinaryCrossEntropy, Accuracy])
+@pytest.mark.parametrize(("labels", "text"), UNFIT, ids=[len(text) for _, text in UNFIT])
+def test_labels_that_do_not_fit_are_named_with_the_logits(kind, labels, text):
+    with pytest.raises(ValueError, match=f"^{kind.__name__} {re.escape(text)}$"):
+        kind()(labels, LOGITS)
+
+
+@pytest.mark.skipif(not kernels.TORCH, reason="only torch's numbers can be read here")
+def test_yes_or_no_of_one_logit_needs_a_column():
+    with pytest.raises(ValueError, match=r"give labels of no and yes as \(B, 1\)"):
+        BinaryCrossEntropy()(np.array([0, 1]), LOGITS[:, :1])
+    assert np.isfinite(float(BinaryCrossEntropy()(np.array([[0], [1]]), LOGITS[:, :1])))
+
+
+TRACED = """
+import numpy as np, keras, kcv
+logits, labels = np.ones((2, 3), "float32"), np.array([0, 3])
+for loss in (kcv.losses.CrossEntropy(0.1), kcv.losses.BinaryCrossEntropy()):
+    assert np.isfinite(loss(np.array([0, 2]), logits))
+    assert np.isnan(loss(labels, logits)), loss
+    try:
+        loss(np.full((2, 5), 0.2), logits)
+        raise SystemExit("not refused")
+    except ValueError as error:
+        assert "logits (2, 3)" in str(error), error
+net = kcv.models.build("lenet5", num_classes=3, image_size=28, channels=1)
+net.compile("sgd", kcv.losses.CrossEntropy(), metrics=[kcv.losses.Accuracy()])
+x, y = np.ones((4, 28, 28, 1), "float32"), np.array([0, 1, 2, 3])
+net.fit(x, y % 3, verbose=0)
+try:
+    net.fit(x, y, verbose=0)
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_jax_shows_labels_outside_the_classes_too():
+    pytest.importorskip("jax")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", TRACED],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    assert "num_classes=4" in done.stdout, done.stderr
 
 
 def test_losses_and_metrics_survive_saving():

@@ -137,6 +137,26 @@ def test_schedule_saves_and_loads_inside_a_model(tmp_path):
     assert float(again.learning_rate) == float(model.optimizer.learning_rate)
 
 
+@pytest.mark.parametrize("name", ["polynomial", "cosine", "one_cycle"])
+def test_no_rate_falls_below_the_end(name):
+    """In float32 the difference of two equal rates may be less than zero."""
+    lowest = [
+        float(getattr(schedules, name)(base, steps, end=share * base, **warm)(step))
+        - float(np.float32(share * base))
+        for base in np.random.default_rng(0).uniform(1e-4, 2, 60)
+        for steps in (7, 145, 2910)
+        for share in (0.0, 1e-3)
+        for warm in ({}, {"warmup": 3})
+        for step in (steps - 1, steps, steps + 5)
+    ]
+    assert min(lowest) >= 0
+
+
+def test_one_cycle_may_start_below_its_end():
+    rates = schedules.values(schedules.one_cycle(1, STEPS, end=0.5, warmup_start=0), STEPS + 1)
+    assert (rates[0], rates[STEPS]) == (0, 0.5)
+
+
 def test_scaled_is_proportional_to_the_batch():
     assert schedules.scaled(0.1, batch=64) == 0.025
     assert schedules.scaled(0.1, batch=64, base_batch=32) == 0.2

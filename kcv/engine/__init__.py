@@ -3,6 +3,7 @@
 import keras
 
 from kcv import kernels
+from kcv.engine.objective import check_arrays
 
 if kernels.TORCH:
     from kcv.engine.steps import Steps
@@ -54,6 +55,16 @@ class Model(Steps, keras.Model):
         """Return the scores without those of auxiliary heads."""
         several = isinstance(scores, list | tuple)
         return scores[0] if several and self.has_auxiliary else scores
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        held_out = kwargs.get("validation_data")
+        also = held_out[1] if isinstance(held_out, list | tuple) and len(held_out) > 1 else None
+        check_arrays(self, y, also)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        check_arrays(self, y)
+        return super().evaluate(x, y, *args, **kwargs)
 
     def export(self, *args, **kwargs):
         self._called = True  # Keras wants a call before; those of the plan pass it by

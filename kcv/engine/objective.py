@@ -1,9 +1,28 @@
 """Losses and metrics that need one torch call instead of a dozen."""
 
 import keras
+import numpy as np
+from keras import ops
 
 from kcv import kernels
-from kcv.losses import Accuracy, CrossEntropy
+from kcv.losses import Accuracy, BinaryCrossEntropy, CrossEntropy
+
+
+def check_arrays(model, *labels) -> None:
+    """Refuse arrays of labels that do not fit a model with one of kcv's losses.
+
+    Once for all batches: on a GPU, and where batches are traced, no batch can be looked at.
+
+    Raises:
+        ValueError: if shapes or class numbers do not belong to the scores.
+    """
+    loss, outputs = getattr(model, "loss", None), getattr(model, "outputs", None)
+    known = isinstance(loss, CrossEntropy | BinaryCrossEntropy)
+    if not known or not outputs or len(outputs[0].shape) != 2:
+        return
+    for one in labels:
+        if isinstance(one, np.ndarray):
+            kernels.check_labels(type(loss).__name__, one, outputs[0])
 
 
 def fast_loss(model):
@@ -20,7 +39,13 @@ def fast_loss(model):
     smoothing = _smoothing(loss)
     if smoothing is None or loss.reduction != "sum_over_batch_size" or loss.dtype != "float32":
         return None
-    return lambda labels, scores: kernels.mean_cross_entropy(scores, labels, smoothing)
+
+    def mean(labels, scores):
+        labels = labels[0] if isinstance(labels, list | tuple) and len(labels) == 1 else labels
+        kernels.check_labels(type(loss).__name__, labels, scores)
+        return kernels.mean_cross_entropy(scores, ops.convert_to_tensor(labels), smoothing)
+
+    return mean
 
 
 def _smoothing(loss) -> float | None:

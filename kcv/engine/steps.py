@@ -140,7 +140,7 @@ class Steps(Base):
 
     def _loss(self, session, x, y, scores, sample_weight, training: bool):
         if session.loss is not None and sample_weight is None:
-            return session.loss(ops.convert_to_tensor(y), scores)
+            return session.loss(y, scores)  # looks at labels of the host before they leave it
         return self._compute_loss(
             x=x, y=y, y_pred=scores, sample_weight=sample_weight, training=training
         )

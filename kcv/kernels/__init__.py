@@ -18,6 +18,7 @@ from kcv.kernels.attention import (
 )
 from kcv.kernels.backend import TORCH
 from kcv.kernels.convolution import conv2d, corrupts, depthwise_conv2d
+from kcv.kernels.labels import check_labels
 from kcv.kernels.layout import lay_out, match_layout
 from kcv.kernels.machine import device, keep_memory, set_threads
 from kcv.kernels.normalisation import batch_norm
@@ -40,6 +41,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "cast_like",
+    "check_labels",
     "conv2d",
     "conv_first",
     "corrupts",

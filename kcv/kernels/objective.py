@@ -17,9 +17,15 @@ def cross_entropy(logits, labels, smoothing: float = 0.0):
         labels = labels.reshape(-1).long() if hard else labels.to(logits.dtype)
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
     if hard:
-        labels = ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), classes)
+        labels = _one_hot(labels, classes)
     labels = ops.cast(labels, "float32") * (1 - smoothing) + smoothing / classes
     return -ops.sum(labels * ops.log_softmax(logits), axis=-1)
+
+
+def _one_hot(labels, classes: int):
+    """Return class numbers as `(B, K)`; outside the classes as NaN, so that the loss shows it."""
+    hot = ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), classes, dtype="float32")
+    return hot / ops.sum(hot, axis=-1, keepdims=True)
 
 
 def binary_cross_entropy(logits, labels, smoothing: float = 0.0, positive_weights=None):
@@ -33,7 +39,7 @@ def binary_cross_entropy(logits, labels, smoothing: float = 0.0, positive_weight
     """
     logits = ops.cast(logits, "float32")
     if len(labels.shape) < len(logits.shape) or labels.shape[-1] != logits.shape[-1]:
-        labels = ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), logits.shape[-1])
+        labels = _one_hot(labels, logits.shape[-1])
     labels = ops.cast(labels, "float32") * (1 - smoothing) + smoothing / 2
     weights = None
     if positive_weights is not None:

@@ -73,8 +73,8 @@ def bar(name: str, share: float, whisker: tuple[float, float] | None = None) -> 
     """Return a bar from 0 to 1 with its name, and with an interval if one is given."""
     low, high = whisker or (share, share)
     ends = f'<span class="whisker" style="left:{low:.2%};width:{high - low:.2%}"></span>'
-    # A long bar has no room behind it: its figure stands inside, before the whisker.
-    kind, left = ("value inside", low) if high > 0.88 else ("value", high)
+    # A long bar has no room behind it on a telephone: its figure stands inside, before the whisker.
+    kind, left = ("value inside", low) if high > 0.75 else ("value", high)
     return (
         f'<span class="name">{escape(name)}</span><div class="track{" this" if whisker else ""}">'
         f'<span class="fill" style="width:{share:.2%}"></span>{ends if whisker else ""}'

@@ -9,6 +9,7 @@ from kcv.report import folder, markup, pictures, plots, scores
 from kcv.report.folder import Contents
 
 LISTED = 100  # skipped files that are named
+UNCHANGED = {"augment": "none", "mixup": 0, "cutmix": 0}  # training images are as they are
 
 
 def headline(contents: Contents) -> str:
@@ -80,9 +81,10 @@ def curves(contents: Contents) -> str:
         return ""
     alt = f"Loss, {plots.quality(contents.log).replace('_', ' ')} and learning rate over the epochs"
     svg = pictures.inline_svg(plots.curves(contents), "curves", alt)
+    changed = any(contents.recipe.get(name, off) != off for name, off in UNCHANGED.items())
     text = (
-        "Per epoch. Training is measured on augmented images while the weights still move, "
-        "so it may well lie below validation."
+        f"Per epoch. Training is measured {'on augmented images ' if changed else ''}while the "
+        "weights still move, so it may well lie below validation."
     )
     return markup.section("Training", text, f'<div class="figure">{svg}</div>')
 
@@ -108,7 +110,11 @@ def recipe(contents: Contents) -> str:
     if not contents.recipe:
         return ""
     text = "Everything that decides the result, as it stands in recipe.toml."
-    return markup.section("Recipe", text, markup.fields(contents.recipe), "long")
+    values: dict[str, object] = {}
+    for name, value in contents.recipe.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        values |= {f"{name}.{key}": one for key, one in inner} if inner else {name: value}
+    return markup.section("Recipe", text, markup.fields(values), "long")
 
 
 def environment(contents: Contents) -> str:

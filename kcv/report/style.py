@@ -38,7 +38,8 @@ section > p { margin: 0 0 12px; color: var(--muted); max-width: 76ch; }
 .this .fill { background: var(--blue); opacity: 1; }
 .value { position: absolute; top: 2px; margin-left: 8px; padding: 0 4px; font-weight: 600;
   background: var(--card); }
-.value.inside { transform: translateX(-100%); margin-left: -8px; color: #ffffff; background: none; }
+.value.inside { transform: translateX(-100%); margin-left: -8px; background: none; }
+.this .value.inside { color: #ffffff; }
 .whisker { position: absolute; top: 8px; height: 10px;
   border: solid var(--ink); border-width: 0 2px;
   background: linear-gradient(var(--ink), var(--ink)) center / 100% 2px no-repeat; }
@@ -48,6 +49,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14px;
   font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; color: var(--muted); border-bottom: 1px solid var(--ink); }
 th, td { padding: 4px 12px 4px 0; vertical-align: top; overflow-wrap: anywhere; }
+th { overflow-wrap: normal; }
 td { border-bottom: 1px solid var(--grid); }
 .number { text-align: right; white-space: nowrap; }
 .rate { display: flex; white-space: nowrap; align-items: center; gap: 8px; min-width: 140px; }
@@ -74,6 +76,8 @@ code { font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", Consolas, monospace;
 .wrong { color: var(--orange); font-weight: 600; } .right { color: var(--blue); font-weight: 600; }
 footer { margin-top: 20px; color: var(--muted); font-size: 13px; }
 @media (max-width: 700px) { .tiles { grid-template-columns: 1fr 1fr; }
+  .bars { grid-template-columns: 1fr; gap: 2px; } .track { margin-bottom: 8px; }
+  .bars .name { text-align: left; max-width: none; }
   .fields { columns: 1; } .gallery { grid-template-columns: repeat(3, 1fr); } }
 @media print { :root { --page: #ffffff; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }

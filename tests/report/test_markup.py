@@ -42,5 +42,6 @@ def test_rate_of_nothing_is_a_dash():
 
 
 def test_figure_of_a_bar_stands_outside_unless_there_is_no_room():
-    assert 'class="value"' in markup.bar("floor", 0.5)
+    assert 'class="value"' in markup.bar("floor", 0.74)
+    assert 'class="value inside"' in markup.bar("floor", 0.76)
     assert 'class="value inside"' in markup.bar("run", 0.97, (0.96, 0.98))

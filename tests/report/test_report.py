@@ -5,6 +5,9 @@ import io
 import json
 import os
 import re
+import shutil
+import subprocess
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -157,6 +160,52 @@ def test_recipe_and_environment_are_listed(page):
     assert "<dt>ema</dt><dd>yes</dd>" in page
     assert "<dt>keras</dt><dd>3.15</dd>" in page
     assert "kcv train mobilenet_v2 --data &#x27;folder:a&amp;b&#x27;" in page
+
+
+def test_arguments_of_the_network_are_listed_as_toml_names_them(run):
+    with open(run / "recipe.toml", "a", encoding="utf-8") as file:
+        file.write("[network]\nwidth = 0.25\ndepths = [1, 2]\n")
+    html = sections.recipe(folder.read(run))
+    assert "<dt>network.width</dt><dd>0.25</dd>" in html
+    assert "<dt>network.depths</dt><dd>1, 2</dd>" in html
+
+
+@pytest.mark.parametrize(
+    ("line", "augmented"),
+    [('augment = "none"', False), ('augment = "flip_shift"', True), ("mixup = 0.2", True)],
+)
+def test_training_images_are_called_augmented_where_they_are(run, line, augmented):
+    with open(run / "recipe.toml", "a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+    html = sections.curves(folder.read(run))
+    assert ("measured on augmented images while" in html) == augmented
+    assert ("measured while the weights still move" in html) != augmented
+
+
+CHROMIUM = shutil.which("chromium")
+MEASURE = """<script>
+const cut = [...document.querySelectorAll(".value")].filter(value => {
+  const [one, room] = [value, value.parentElement].map(e => e.getBoundingClientRect());
+  return one.left < room.left - 1 || one.right > room.right + 1;
+});
+parent.document.title = `cut: ${cut.length} of ${document.querySelectorAll(".value").length}`;
+</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.parametrize("share", [0.992, 0.76, 0.74])
+def test_figures_stand_inside_their_bars_on_a_telephone(tmp_path, share):
+    floor = {"name": "linear classifier on pixels", "accuracy": share}
+    test = {"accuracy": share, "count": 500}
+    path = write_end(write_start(tmp_path), floor=floor, test=test)
+    # a window is 500 pixels wide at least, a frame in it is not
+    inner = escape(page_of(path).replace("</body>", MEASURE))
+    page = tmp_path / "measured.html"
+    page.write_text(f'<title></title><iframe width=400 srcdoc="{inner}"></iframe>', "utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "<title>cut: 0 of 3</title>" in done.stdout
 
 
 def test_floor_is_drawn_beside_the_accuracy(tmp_path):
