@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from kcv.data import draws
-from kcv.data.asking import find_problems
+from kcv.data.asking import ask_each, find_problems
 from kcv.data.augment import Operation
 from kcv.data.batches import Batches
 from kcv.data.images import ImageError
+from kcv.data.pool import LETHAL
+from kcv.data.samples import Samples
 from kcv.data.sampling import CLASS_WEIGHTS, image_weights, positive_weights
 from kcv.data.skipped import Skipped
 from kcv.data.sources import Joined, Source, Subset, count_classes
@@ -19,6 +21,7 @@ from kcv.data.sources import Joined, Source, Subset, count_classes
 log = logging.getLogger("kcv")
 
 STATISTICS_IMAGES = 1000
+Sums = tuple[int, np.ndarray, np.ndarray]
 
 
 class Data:
@@ -205,29 +208,41 @@ class Data:
             self.skipped.add(source.name(index), reason, part)
         if len(bad) == len(source):
             raise ValueError(
-                f"The part {part!r} needs an image that can be read. Received: {len(bad)} files "
-                f"that cannot, the first one {source.name(0)}"
+                f"The part {part!r} needs an image that can be read. Received: {len(bad)} file"
+                f"{'s' if len(bad) > 1 else ''} without one, the first is {source.name(0)}"
             )
         return Subset(source, np.array([i for i in range(len(source)) if i not in bad]))
 
     @cached_property
     def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        chosen = draws.order(len(self.train.source), self._seed, purpose=draws.STATISTICS)
+        source = self.train.source
+        order = draws.order(len(source), self._seed, purpose=draws.STATISTICS)
+        chosen = np.sort(order[:STATISTICS_IMAGES]).tolist()
         count, total, squares = 0, np.zeros(self.channels), np.zeros(self.channels)
-        for index in np.sort(chosen[:STATISTICS_IMAGES]).tolist():
-            try:
-                pixels = self.train.images([index])[0].astype(np.float64)
-            except ImageError as error:
-                self.skipped.add(error.name, error.reason, "train")
+        workers = 0 if source.in_memory else self._workers
+        question: Callable[[int], Sums | str] = partial(_sums, self.train.dataset, chosen)
+        answers = ask_each(question, len(chosen), workers, LETHAL)
+        for index, found in zip(chosen, answers, strict=True):
+            if isinstance(found, str):
+                self.skipped.add(source.name(index), found, "train")
                 continue
-            count += pixels.shape[0] * pixels.shape[1]
-            total += pixels.sum((0, 1))
-            squares += np.square(pixels).sum((0, 1))
+            count += found[0]
+            total += found[1]
+            squares += found[2]
         if count == 0:
             raise ValueError(
                 "Mean and standard deviation need a training image that can be read. "
-                f"Received: {len(chosen[:STATISTICS_IMAGES])} files that cannot"
+                f"Received: {len(chosen)} files that cannot"
             )
         mean = total / count
         std = np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0)), 1.0)
         return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _sums(samples: Samples, chosen: list[int], at: int) -> Sums | str:
+    """Return number, sum and sum of squares of an image's pixels, or why it cannot be read."""
+    try:
+        pixels = samples.plain(chosen[at]).astype(np.float64)
+    except ImageError as error:
+        return error.reason
+    return pixels.shape[0] * pixels.shape[1], pixels.sum((0, 1)), np.square(pixels).sum((0, 1))

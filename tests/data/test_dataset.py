@@ -2,11 +2,15 @@
 
 import json
 import logging
+import os
+import signal
 
 import numpy as np
 import pytest
 
 import kcv.data
+from kcv.data.found import Found
+from kcv.data.sources import FileSource
 
 
 def load(folder, **options):
@@ -114,3 +118,26 @@ def test_classes_are_counted_in_each_part(flowers):
     data = load(flowers)
     assert data.class_counts == {"train": [8] * 3, "val": [1] * 3, "test": [1] * 3}
     assert not data.multi_label
+
+
+class _Lethal(FileSource):
+    """Files of which one ends the process that decodes it."""
+
+    def __getitem__(self, index):
+        if index == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+def test_statistics_outlive_a_file_that_ends_its_decoder(flowers):
+    files = [f"{name}/{number:03}.png" for name in ("rose", "iris") for number in range(10)]
+    sources = {
+        part: kind(str(flowers), files, np.arange(20) // 10, 3)
+        for part, kind in (("train", _Lethal), ("val", FileSource), ("test", FileSource))
+    }
+    data = kcv.data.load(Found(["rose", "iris"], sources, (20, 30), 3), workers=2)
+    whole = kcv.data.load(Found(["rose", "iris"], sources | {"train": sources["val"]}, (20, 30), 3))
+    np.testing.assert_allclose(data.mean, whole.mean, rtol=0.1)
+    assert [(one["part"], one["path"]) for one in data.skipped] == [
+        ("train", sources["train"].name(3))
+    ]
