@@ -1,7 +1,7 @@
 """Data: what ``kcv.data.load`` returns."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import Any
 
@@ -220,8 +220,8 @@ class Data:
         chosen = np.sort(order[:STATISTICS_IMAGES]).tolist()
         count, total, squares = 0, np.zeros(self.channels), np.zeros(self.channels)
         workers = 0 if source.in_memory else self._workers
-        question: Callable[[int], Sums | str] = partial(_sums, self.train.dataset, chosen)
-        answers = ask_each(question, len(chosen), workers, LETHAL)
+        question = partial(_sums, self.train.dataset, chosen)
+        answers: Iterator[Sums | str] = ask_each(question, len(chosen), workers, LETHAL)
         for index, found in zip(chosen, answers, strict=True):
             if isinstance(found, str):
                 self.skipped.add(source.name(index), found, "train")
