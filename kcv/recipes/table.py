@@ -39,7 +39,7 @@ SHORT = {
     "vgg*_bn": {**CONV, "learning_rate": 0.05, "stem": "small"},
     "vgg*": {**BARE, "stem": "small"},
     "squeezenet*": {**BARE, "learning_rate": 0.02, "stem": "medium"},
-    "*resne*": {**ZERO, "epochs": 7, "network": {"zero_init_residual": True}},
+    "*resne*": {**ZERO, "epochs": 10, "network": {"zero_init_residual": True}},
     "mobilenet_v2*": {
         **ZERO,
         "epochs": 5,
