@@ -39,23 +39,31 @@ class RandomErasing:
     """Replace a random rectangle with random pixels, with probability ``rate``.
 
     Zhong et al. 2017, "Random erasing data augmentation", https://arxiv.org/abs/1708.04896: each
-    pixel is drawn evenly from 0..255, as in the paper. The rectangles are those of torchvision,
-    whose filling is black by default; timm fills normalised images, with zeros or normal noise.
+    pixel is drawn evenly from 0..255, as in the paper. torchvision and timm erase what is already
+    normalised: torchvision with zeros, which is the mean colour (``fill``), timm with them or with
+    normal noise. The rectangles are torchvision's.
 
     Args:
         rate: probability that anything is erased.
         scale: smallest and largest share of the area.
         ratio: smallest and largest width / height, drawn evenly in its logarithm.
+        fill: grey level, or a level for each of three channels, in place of random pixels.
     """
 
     rate: float = 0.5
     scale: tuple[float, float] = (0.02, 1 / 3)
     ratio: tuple[float, float] = (0.3, 1 / 0.3)
+    fill: tuple[int, ...] = ()
 
     def __post_init__(self):
         check_rate("RandomErasing", self.rate)
         check_range("RandomErasing", "scale", self.scale)
         check_range("RandomErasing", "ratio", self.ratio)
+        if len(self.fill) not in (0, 1, 3) or not all(0 <= level <= 255 for level in self.fill):
+            raise ValueError(
+                "RandomErasing needs one level of 0..255 or three, or none for random pixels. "
+                f"Received: fill={self.fill}"
+            )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if rng.random() >= self.rate:
@@ -66,7 +74,11 @@ class RandomErasing:
         top, left, height, width = found
         image = image.copy()
         hole = image[top : top + height, left : left + width]
-        hole[:] = rng.integers(0, 256, hole.shape, np.uint8)
+        if self.fill:
+            level = np.float64(self.fill)
+            hole[:] = np.rint(level if hole.shape[2] == 3 else level.mean())
+        else:
+            hole[:] = rng.integers(0, 256, hole.shape, np.uint8)
         return image
 
 

@@ -43,12 +43,14 @@ STEPS = {
     "step_epochs": 30,
     "step_factor": 0.1,
 }
+# Of ImageNet: torchvision erases normalised images, with zeros.
+MEAN_COLOUR = "124,116,104"
 # torchvision's recipe of 2021: 8 devices with 128 images each. It crops 176 pixels for training.
 RECIPE_2021 = {
     **PHOTOS,
     **_batch(1024),
     **_torchvision_ema(1024, 600),
-    "augment": "crop+flip+trivialaugment+erase(0.1)",
+    "augment": f"crop+flip+trivialaugment+erase(0.1,{MEAN_COLOUR})",
     "epochs": 600,
     "learning_rate": 0.5,
     "weight_decay": 2e-5,
@@ -293,7 +295,7 @@ PUBLISHED = {
     "mobilenet_v3*": {
         **RMSPROP,
         **_batch(1024),
-        "augment": "crop+flip+autoaugment+erase(0.2)",
+        "augment": f"crop+flip+autoaugment+erase(0.2,{MEAN_COLOUR})",
         "epochs": 600,
         "learning_rate": 0.064,
         "epsilon": 0.0316,

@@ -118,6 +118,10 @@ def test_parts_are_joined_with_a_plus():
         HorizontalFlip(0.25),
         RandomErasing(0.1),
     )
+    assert augment.build("erase(0.1,7)+erase(0.2,124,116,104)", (9, 7)) == (
+        RandomErasing(0.1, fill=(7,)),
+        RandomErasing(0.2, fill=(124, 116, 104)),
+    )
     assert augment.build("crop(0.35,1)+cutout(4)+shift(3)", (9, 7)) == (
         RandomResizedCrop((9, 7), (0.35, 1)),
         Cutout(4),
@@ -149,6 +153,8 @@ def test_policies_are_parts():
         ("crop+", r"gridmask. Received: augment='crop\+'$"),
         ("flip(1,2)", r"brackets as in crop\(0.35,1\).* Received: 'flip\(1,2\)' in augment="),
         ("erase(a)", r"brackets as in crop\(0.35,1\).* Received: 'erase\(a\)' in augment="),
+        ("erase(0.1,7,8)", r"one level of 0..255 or three, .* Received: fill=\(7, 8\)"),
+        ("erase(0.1,256)", r"Received: fill=\(256,\)"),
         ("crop+erase(1.5)", "RandomErasing needs 0 <= rate <= 1. Received: rate=1.5"),
         ([HorizontalFlip(), 3], r"can be called as op\(image, rng\). Received: 3"),
     ],

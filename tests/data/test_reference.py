@@ -1,5 +1,6 @@
 """Operations, value by value on a photograph, against torchvision and timm."""
 
+import math
 import random
 
 import keras
@@ -10,8 +11,9 @@ from PIL import Image
 from references import torchvision_or_skip
 from sklearn.datasets import load_sample_image
 
-from kcv import losses
+from kcv import losses, recipes
 from kcv.data import (
+    augment,
     colour,
     draws,
     geometry,
@@ -25,6 +27,7 @@ from kcv.data import (
 )
 from kcv.data.augmix import BINS, MIXED
 from kcv.data.operations import border_of
+from kcv.data.resizing import resize_image
 from kcv.data.subpolicies import SUBPOLICIES
 
 pytestmark = pytest.mark.slow
@@ -223,6 +226,34 @@ def test_holes_are_drawn_like_those_of_torchvision(transforms):
     error = np.sqrt((ours.var(0) + theirs.var(0)) / 4000)
     assert (abs(ours.mean(0) - theirs.mean(0)) <= 4 * error).all()
     np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.08)
+
+
+def test_what_is_erased_has_the_colour_of_torchvision(transforms):
+    """Zeros of a normalised image are the mean colour, to half a grey level."""
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, std)])
+    rate, fill = "0.2", "124,116,104"
+    assert f"erase({rate},{fill})" in recipes.get("mobilenet_v3_small", "published").augment
+    erase = augment.build(f"erase(1.0,{fill})", (HEIGHT, WIDTH))[0]
+    erased = erase(CHINA, draws.generator(0, 0, 0))
+    changed = (erased != CHINA).any(2)
+    theirs = transforms.RandomErasing(1.0)(normalise(PICTURE))
+    assert (theirs == 0).all(0).sum() > 100
+    for channel, level in enumerate(normalise(Image.fromarray(erased))):
+        assert abs(level[changed]).max() < 0.5 / 255 / std[channel] + 1e-6
+
+
+@pytest.mark.parametrize("size", [(224, 0.875), (160, 0.95), (96, 1.0)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_images_are_evaluated_as_torchvision_shows_them(transforms, size, interpolation):
+    edge, share = size
+    mode = getattr(transforms.InterpolationMode, interpolation.upper())
+    picture = Image.fromarray(load_sample_image("flower.jpg"))
+    theirs = transforms.Compose(
+        [transforms.Resize(math.floor(edge / share), mode), transforms.CenterCrop(edge)]
+    )(picture)
+    ours = resize_image(np.asarray(picture), edge, "crop", share, interpolation)
+    assert_equal(ours, theirs)
 
 
 def _hole(image):

@@ -1,8 +1,14 @@
 """``kcv.data.check`` on folders with planted faults."""
 
+import contextlib
 import csv
 import io
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import NamedTuple
@@ -285,3 +291,22 @@ def test_the_library_says_nothing_that_its_answer_says(flowers, tmp_path, caplog
     caplog.set_level("INFO", "kcv")
     kcv.data.check(f"folder:{flowers}", tmp_path / "out", fix=True)
     assert caplog.messages == []
+
+
+def test_a_terminal_shows_how_far_a_check_is(tmp_path):
+    for name in ("rose", "tulip"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for at in range(20):
+            Image.new("RGB", (80, 70), (at, 0, 0)).save(tmp_path / "data" / name / f"{at}.png")
+    ours, its = pty.openpty()
+    words = ["data", "check", f"folder:{tmp_path / 'data'}", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "kcv", *words]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=its)
+    os.close(its)
+    text = b""
+    with contextlib.suppress(OSError):  # Linux's end of a terminal
+        while part := os.read(ours, 4096):
+            text += part
+    os.close(ours)
+    assert process.wait() in (0, 1)
+    assert re.search(rb"Checking: +100%\|.*40/40 ", text)
