@@ -2,14 +2,17 @@
 
 import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
 import tarfile
+import termios
 from pathlib import Path
 from typing import NamedTuple
 
@@ -299,6 +302,7 @@ def test_a_terminal_shows_how_far_a_check_is(tmp_path):
         for at in range(20):
             Image.new("RGB", (80, 70), (at, 0, 0)).save(tmp_path / "data" / name / f"{at}.png")
     ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     words = ["data", "check", f"folder:{tmp_path / 'data'}", "--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "kcv", *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=its)
