@@ -8,6 +8,7 @@ test_reference.py.
 
 import importlib
 import random
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from kcv.data import augment, draws, warps
 from kcv.data.batches import Batches
 from kcv.data.colour import Blur
 from kcv.data.mix import Mixed
+from kcv.data.sampling import Order
 from kcv.data.sources import ArraySource
 from kcv.data.timm_policy import IMAGENET_MEAN
 from kcv.data.warps import RandomAffine
@@ -127,3 +129,13 @@ def test_shares_of_mixed_labels_are_drawn_as_timms(transforms, settings):
     ours, reference = (np.array(one)[np.array(one) < 1 - 1e-6] for one in (ours, reference))
     assert len(ours) > DRAWS / 2
     assert ks_2samp(ours, reference).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("repeats", [2, 3])
+def test_repeats_are_as_many_and_as_close_as_those_of_timm(transforms, repeats):
+    samplers = importlib.import_module("timm.data.distributed_sampler")
+    theirs = list(samplers.RepeatAugSampler(range(512), 1, 0, num_repeats=repeats))
+    ours = [index for _, index, _ in Order(np.zeros(512, int), 0, repeats=repeats)]
+    runs = [[len(list(same)) for _, same in groupby(order)] for order in (ours, theirs)]
+    assert runs[0] == runs[1]
+    assert len(set(ours)) == len(set(theirs)) == len(runs[0]) == -(-512 // repeats)
