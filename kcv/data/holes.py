@@ -75,7 +75,7 @@ class RandomErasing:
         image = image.copy()
         hole = image[top : top + height, left : left + width]
         if self.fill:
-            level = np.float64(self.fill)
+            level = np.array(self.fill, np.float64)
             hole[:] = np.rint(level if hole.shape[2] == 3 else level.mean())
         else:
             hole[:] = rng.integers(0, 256, hole.shape, np.uint8)

@@ -265,7 +265,7 @@ NEW = {
     "mixup": 0.2,
     "cutmix": 1.0,
     "scheduler": "cosine",
-    "augment": "crop+flip+trivialaugment+erase(0.1)",
+    "augment": "crop+flip+trivialaugment+erase(0.1,124,116,104)",
 }
 VIT = {
     "batch": 8 * 512,
@@ -438,7 +438,7 @@ READ = {
         "wd": 0.00001,
         "lr-step-size": 2,
         "lr-gamma": 0.973,
-        "augment": "crop+flip+autoaugment+erase(0.2)",
+        "augment": "crop+flip+autoaugment+erase(0.2,124,116,104)",
         "eps": 0.0316,
     },
     "shufflenet_v1_g3": SHUFFLE,
