@@ -194,6 +194,14 @@ def image_weights(source: Source, classes: str) -> np.ndarray | None:
     return weights if source.weights is None else weights * source.weights
 
 
+def growing_epochs(epochs: int) -> int:
+    """Return over how many epochs of a run images grow; in the last quarter they have full size.
+
+    So it is in the source of `Growing`, whose last of four stages has that size.
+    """
+    return max(1, round(0.75 * epochs))
+
+
 @dataclass(frozen=True)
 class Growing:
     """The image size of an epoch, from ``first`` to ``last`` in equal steps.

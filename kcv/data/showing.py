@@ -18,6 +18,7 @@ from kcv.data.dataset import Data
 from kcv.data.images import ImageError
 from kcv.data.mix import Mixed
 from kcv.data.samples import Samples, sized
+from kcv.data.sampling import growing_epochs
 from kcv.data.specs import load
 from kcv.report import markup, pictures
 from kcv.report.style import CSS
@@ -26,8 +27,6 @@ from kcv.version import __version__
 # What a recipe says about the images, by its names and those of ``load``.
 FIELDS = ("batch_size", "seed", "augment", "val_fraction", "sampling", "repeats", "class_weights")
 SIZES = ("image_size", "channels")  # 0 takes the data's own
-# Share of the epochs over which images grow: that of ``kcv.recipes.settings``, which lies above.
-GROWING = 0.75
 ROWS, EPOCHS, MOST_COLUMNS, LABELS = 3, 6, 8, 4
 MORE_CSS = """
 .tiles { grid-template-columns: 2fr 1fr; }
@@ -107,7 +106,7 @@ def _arguments(recipe: Any) -> dict[str, Any]:
     given = {name: getattr(recipe, name) for name in FIELDS if hasattr(recipe, name)}
     given |= {name: getattr(recipe, name, 0) or None for name in SIZES}
     if getattr(recipe, "start_size", 0):
-        given["growing"] = (recipe.start_size, max(1, round(GROWING * recipe.epochs)))
+        given["growing"] = (recipe.start_size, growing_epochs(recipe.epochs))
     if getattr(recipe, "weights", ""):
         seen = weights.checkpoints.locate(recipe.weights).preprocessing
         given["resize"] = None if seen is None else seen.resize

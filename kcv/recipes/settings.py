@@ -12,6 +12,7 @@ import keras
 from kcv import models, weights
 from kcv.data import Data, specs
 from kcv.data.found import Found
+from kcv.data.sampling import growing_epochs
 from kcv.recipes import few
 from kcv.recipes.recipe import Recipe
 from kcv.recipes.run import default_threads, free_name, is_run
@@ -211,18 +212,10 @@ def load(recipe: Recipe, data=None, resize: dict | None = None) -> Data:
         workers=recipe.workers,
         sampling=recipe.sampling,
         repeats=recipe.repeats,
-        growing=(recipe.start_size, _growing_epochs(recipe)) if recipe.start_size else None,
+        growing=(recipe.start_size, growing_epochs(recipe.epochs)) if recipe.start_size else None,
         resize=resize,
         class_weights=recipe.class_weights,
     )
-
-
-def _growing_epochs(recipe: Recipe) -> int:
-    """Return over how many epochs images grow; the last quarter of them have their full size.
-
-    So it is in the source of `kcv.data.sampling.Growing`, whose last of four stages has that size.
-    """
-    return max(1, round(0.75 * recipe.epochs))
 
 
 def growing_sizes(recipe: Recipe, data: Data) -> set[tuple[int, int]]:
