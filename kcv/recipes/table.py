@@ -43,6 +43,7 @@ SHORT = {
     "mobilenet_v2*": {
         **ZERO,
         "epochs": 5,
+        "clip_norm": 2.0,
         "network": {"dropout": 0.0, "zero_init_residual": True},
     },
     "vit*": {**TOKENS, "stem": "small"},
