@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import keras
 import numpy as np
 
 import kcv.models  # noqa: F401  # the layers of kcv can be loaded only once they are registered
-from kcv import inputs
+from kcv import bars, inputs
+from kcv.data.ahead import ahead
 from kcv.data.images import ImageError
 from kcv.data.views import VIEWS, check_kind
 
@@ -78,11 +80,10 @@ def predict(
     several = bool(info.get("multi_label"))
     items = list(inputs.items(images))
     results: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        count = max(1, batch_size // VIEWS[views])
-        for start in range(0, len(items), count):
-            chunk = items[start : start + count]
-            pixels = list(threads.map(lambda item: _pixels_or_reason(item, info, views), chunk))
+    count, read = max(1, batch_size // VIEWS[views]), partial(_pixels_or_reason, info, views)
+    shown = bars.bar("Classifying", total=len(items))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads, shown:
+        for chunk, pixels in ahead(threads, read, items, count):
             scores = _means(network, [x for x in pixels if not isinstance(x, str)], several)
             for item, x in zip(chunk, pixels, strict=True):
                 answer = x if isinstance(x, str) else next(scores)
@@ -90,6 +91,7 @@ def predict(
                 if several and not isinstance(answer, str) and "error" not in result:
                     result["pred_classes"] = _said(answer, info["class_names"], threshold)
                 results.append(result)
+            shown.update(len(chunk))
     return results
 
 
@@ -233,7 +235,7 @@ def _check_classes(model: Any, class_names: Sequence[str], source: str) -> None:
         )
 
 
-def _pixels_or_reason(item: inputs.Item, info: dict[str, Any], kind: str) -> np.ndarray | str:
+def _pixels_or_reason(info: dict[str, Any], kind: str, item: inputs.Item) -> np.ndarray | str:
     """Return views (V, H, W, C) of the model's size, or the sentence why there are none."""
     height, width = info["image_size"]
     resize = info.get("resize") or {}

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from kcv.data.folder import EXTENSIONS
+from kcv.data.folder import EXTENSIONS, below
 from kcv.data.reading import read_image
 from kcv.data.resizing import resize_image
 from kcv.data.views import views, with_mirror
@@ -111,16 +111,11 @@ def _files(path: str) -> Iterator[Item]:
     if not os.path.isdir(path):
         yield Item(path, path)
         return
-    found = [
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(path)
-        for name in names
-        if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
-    ]
+    found = below(path)
     if not found:
         known = ", ".join(sorted(EXTENSIONS))
         raise ValueError(f"predict found no image in the folder {path!r} (looked for {known}).")
-    yield from (Item(file, file) for file in sorted(found))
+    yield from (Item(file, file) for file in found)
 
 
 def _check_pixels(array: np.ndarray) -> None:

@@ -6,8 +6,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+import fcntl
 import gc
 import logging
+import pty
+import struct
+import termios
+import threading
 
 import keras
 import numpy as np
@@ -36,6 +41,53 @@ def _log_as_it_was():
     yield
     log.handlers[:], log.propagate = before[0], before[2]
     log.setLevel(before[1])
+
+
+@pytest.fixture
+def drawn():
+    """Give `drawn(write, columns=80, rows=24)`: what `write(file)` draws on a real terminal."""
+
+    def on_terminal(write, columns=80, rows=24):
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        parts = []
+        reader = threading.Thread(target=lambda: parts.extend(iter(lambda: _read(ours), b"")))
+        reader.start()
+        try:
+            with os.fdopen(its, "w") as file:
+                write(file)
+        finally:
+            reader.join()
+            os.close(ours)
+        return b"".join(parts).decode()
+
+    return on_terminal
+
+
+def _read(descriptor):
+    """Read from a terminal, whose other end being closed is an error for Linux."""
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:
+        return b""
+
+
+@pytest.fixture
+def on_stderr(drawn, monkeypatch):
+    """Give `on_stderr(work)`: what `work()` draws on standard error, a terminal, without delay."""
+    from kcv import bars
+
+    def at_once(work):
+        def write(file):
+            with monkeypatch.context() as patch:
+                patch.setattr("sys.stderr", file)
+                patch.setattr(bars, "DELAY", 0.0)
+                patch.setattr(bars, "EVERY", 0.0)
+                work()
+
+        return drawn(write)
+
+    return at_once
 
 
 @pytest.fixture

@@ -138,6 +138,23 @@ def test_folder_is_read_in_order_and_bad_files_cost_only_themselves(run, photos,
     assert "c_text.jpg is not an image that kcv can read" in caplog.text
 
 
+def test_files_of_other_kinds_are_told_of_and_hidden_folders_left_out(run, photos, caplog):
+    (photos / "x.heic").write_bytes(b"ftypheic")
+    (photos / ".thumbnails").mkdir()
+    Image.new("L", (5, 5)).save(photos / ".thumbnails" / "a.png")
+    (photos / "linked").symlink_to(photos / "more")
+    results = predict(run, photos)
+    names = ["a.png", "b_cut.png", "c_text.jpg", "linked/香蕉.jpg", "more/香蕉.jpg", "z.bmp"]
+    assert [one["path"] for one in results] == [str(photos / name) for name in names]
+    assert f"{photos}: 1 file is not taken for images: 1 .heic. Convert" in caplog.text
+
+
+def test_a_terminal_shows_how_far_prediction_has_come(run, photos, on_stderr):
+    text = on_stderr(lambda: predict(run, photos, batch_size=1))
+    assert [count for count in "12345" if f" {count}/5 [" in text] == list("12345")
+    assert text.startswith("\rClassifying:")
+
+
 def test_missing_file_is_reported_and_the_others_go_on(run, photos):
     results = predict(run, [str(photos / "none.png"), photos / "a.png"])
     assert results[0] == {

@@ -11,6 +11,7 @@ LEVELS = {
     "backend": 0,
     "version": 0,
     "kernels": 1,
+    "bars": 1,
     "seeding": 2,
     "schedules": 2,
     "losses": 2,

@@ -1,10 +1,11 @@
 """One progress bar for the whole run."""
 
-import os
 import sys
 import time
 
 import keras
+
+from kcv import bars
 
 
 class Progress(keras.callbacks.Callback):
@@ -26,22 +27,16 @@ class Progress(keras.callbacks.Callback):
         self.bar, self.shown = None, 0.0
 
     def on_train_begin(self, logs=None):
-        from tqdm import tqdm
-
         self.started = time.perf_counter()
         if not (hasattr(self.file, "isatty") and self.file.isatty()):
             return
-        columns, rows = _size(self.file)
-        self.bar = tqdm(
+        self.bar = bars.fitted(
+            self.file,
             total=self.images * self.params["epochs"],
             unit=" images",
             unit_scale=True,
-            file=self.file,
-            ncols=columns,
-            nrows=rows,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
         )
-        self.bar.dynamic_ncols = _size  # at each change of the bar; `True` would be tqdm's own
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
@@ -76,18 +71,6 @@ class Progress(keras.callbacks.Callback):
         """Take the bar away; safe to call twice, also after an exception."""
         if self.bar is not None:
             self.bar.close()
-
-
-def _size(file) -> tuple[int | None, int | None]:
-    """Return columns and rows to draw in, one less than there are; None where nobody knows.
-
-    Some terminals report 0 (`docker exec -t`, some CI), which for tqdm leaves no room for a bar.
-    """
-    try:
-        columns, rows = os.get_terminal_size(file.fileno())
-    except (OSError, ValueError, AttributeError):
-        return None, None
-    return (columns or 80) - 1, (rows or 24) - 1
 
 
 def _numbers(logs) -> str:

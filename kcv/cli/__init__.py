@@ -8,10 +8,20 @@ from kcv.cli.parser import make_parser
 from kcv.cli.verbs import say
 
 
+class Spoken(logging.StreamHandler):
+    """Writes lines above a bar of progress, not into it."""
+
+    def emit(self, record):
+        from tqdm import tqdm  # here, as help needs none
+
+        with tqdm.external_write_mode(self.stream):
+            super().emit(record)
+
+
 @contextlib.contextmanager
 def _spoken_log():
     """Say on standard error what kcv logs, unless a notebook's session says it already."""
-    log, handler = logging.getLogger("kcv"), logging.StreamHandler(sys.stderr)
+    log, handler = logging.getLogger("kcv"), Spoken(sys.stderr)
     if log.handlers:
         yield
         return

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from kcv import bars
 from kcv.data.pool import LETHAL, Filled, Key, Pool
 from kcv.data.sources import Source
 
@@ -58,9 +59,10 @@ def ask_each(
         pool.close()
 
 
-def find_problems(source: Source, workers: int) -> Iterator[tuple[int, str]]:
-    """Decode all images; yield the number of each one that cannot be read, and the reason."""
+def find_problems(source: Source, workers: int, part: str) -> Iterator[tuple[int, str]]:
+    """Decode all images of a part; yield the number of each that cannot be read, and the reason."""
     if source.in_memory:
         return
     reasons: Iterator[str | None] = ask_each(source.problem, len(source), workers, LETHAL)
-    yield from ((at, reason) for at, reason in enumerate(reasons) if reason is not None)
+    watched = bars.bar(f"Checking part {part!r}", reasons, total=len(source))
+    yield from ((at, reason) for at, reason in enumerate(watched) if reason is not None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kcv import bars
 from kcv.data import draws
 from kcv.data.asking import ask_each, find_problems
 from kcv.data.augment import Operation
@@ -201,7 +202,7 @@ class Data:
         source = self._parts[part]
         if not source.in_memory:
             log.info("Checking the %d files of part %r", len(source), part)
-        bad = dict(find_problems(source, self._workers))
+        bad = dict(find_problems(source, self._workers, part))
         if not bad:
             return source
         for index, reason in bad.items():
@@ -222,7 +223,8 @@ class Data:
         workers = 0 if source.in_memory else self._workers
         question = partial(_sums, self.train.dataset, chosen)
         answers: Iterator[Sums | str] = ask_each(question, len(chosen), workers, LETHAL)
-        for index, found in zip(chosen, answers, strict=True):
+        watched = bars.bar("Measuring mean and deviation", answers, total=len(chosen))
+        for index, found in zip(chosen, watched, strict=True):
             if isinstance(found, str):
                 self.skipped.add(source.name(index), found, "train")
                 continue

@@ -95,6 +95,19 @@ def read(root: str) -> tuple[list[str], dict[str, Files]]:
     return list(next(iter(listings.values())).classes), files
 
 
+def below(root: str) -> list[str]:
+    """Return all images below a folder, whatever folders they lie in, sorted.
+
+    Hidden files and folders are passed over, symbolic links followed; files that may be images and
+    are not read are told of.
+    """
+    others = Counter[str]()
+    found = sorted(_images(root, "", set(), others))
+    if others:
+        log.warning("%s: %s %s", root, count_others(others), way_out(others))
+    return [os.path.join(root, *path.split("/")) for path in found]
+
+
 def passed_over(parts: Mapping[str, Files]) -> dict[str, int]:
     """Return how many files of each extension may be images and are not read, the most first."""
     others = sum((Counter(files.passed_over) for files in parts.values()), Counter[str]())

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kcv import bars
+from kcv.data.ahead import ahead
 from kcv.data.batches import Batches
 from kcv.data.resizing import covering, middle, resize_image
 
@@ -88,9 +90,8 @@ def batches_of(
 
     # Decoding gives the interpreter to others.
     with ThreadPoolExecutor(max(1, batches.workers)) as threads:
-        for start in range(0, len(batches.source), count):
-            indices = range(start, min(start + count, len(batches.source)))
-            yield np.stack(list(threads.map(of, indices))), batches.labels[start : indices.stop]
+        for indices, found in ahead(threads, of, range(len(batches.source)), count):
+            yield np.stack(found), batches.labels[np.asarray(indices)]
 
 
 def predict(
@@ -111,8 +112,11 @@ def predict(
         scores: turns logits ``(B, K)`` into probabilities.
     """
     means = []
-    for images, _ in batches_of(batches, kind, max(1, batch_size // VIEWS.get(kind, 1))):
-        flat = images.reshape(-1, *images.shape[2:])
-        found = scores(np.asarray(model.predict_on_batch(flat), np.float64))
-        means.append(found.reshape(*images.shape[:2], -1).mean(axis=1))
+    looked = batches_of(batches, kind, max(1, batch_size // VIEWS.get(kind, 1)))
+    with bars.bar(f"Scoring part {batches.part!r}", total=len(batches.source)) as bar:
+        for images, _ in looked:
+            flat = images.reshape(-1, *images.shape[2:])
+            found = scores(np.asarray(model.predict_on_batch(flat), np.float64))
+            means.append(found.reshape(*images.shape[:2], -1).mean(axis=1))
+            bar.update(len(images))
     return np.concatenate(means)

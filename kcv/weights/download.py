@@ -16,6 +16,7 @@ from typing import NamedTuple
 from filelock import FileLock
 from tqdm import tqdm
 
+from kcv import bars
 from kcv.version import __version__
 from kcv.weights import places
 
@@ -216,10 +217,9 @@ def _write(answer, part: Path) -> None:
 
 def _bar(part: Path, total: int | None, start: int) -> tqdm:
     name = part.name.removesuffix(".part")
-    shown = sys.stderr.isatty()
-    if not shown:
+    if not sys.stderr.isatty():
         log.info("Loading %s%s", name, f", {total / 2**20:.1f} MiB" if total else "")
-    return tqdm(desc=name, total=total, initial=start, unit="B", unit_scale=True, disable=not shown)
+    return bars.bar(name, total=total, initial=start, unit="B", unit_scale=True)
 
 
 def _explain(error: urllib.error.HTTPError, url: str, part: Path) -> None:

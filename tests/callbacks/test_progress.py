@@ -1,13 +1,7 @@
 """The bar of a run at a terminal, and its lines in a file."""
 
-import fcntl
 import io
-import os
-import pty
 import re
-import struct
-import termios
-import threading
 
 import pytest
 
@@ -40,32 +34,11 @@ def test_a_terminal_shows_one_bar_with_speed_and_time_left(tiny):
     assert re.search(r"epoch 1/2  loss \d.\d+, acc \d.\d+, val loss \d.\d+, val acc \d.\d+", text)
 
 
-def drawn(tiny, columns, rows):
-    """Return what a run draws on a real terminal of a size."""
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    parts = []
-    reader = threading.Thread(target=lambda: parts.extend(iter(lambda: read(ours), b"")))
-    reader.start()
-    with os.fdopen(its, "w") as file:
-        progress = Progress(64, 16, file)
-        tiny.fit(tiny.model(), progress)
-    reader.join()
-    os.close(ours)
-    return b"".join(parts).decode()
-
-
-def read(descriptor):
-    """Read from a terminal, whose other end being closed is an error for Linux."""
-    try:
-        return os.read(descriptor, 4096)
-    except OSError:
-        return b""
-
-
 @pytest.mark.parametrize(("columns", "rows", "width"), [(0, 0, 79), (60, 20, 59)])
-def test_a_bar_is_as_wide_as_the_terminal_or_80_where_that_says_0(tiny, columns, rows, width):
-    text = drawn(tiny, columns, rows)
+def test_a_bar_is_as_wide_as_the_terminal_or_80_where_that_says_0(
+    tiny, drawn, columns, rows, width
+):
+    text = drawn(lambda file: tiny.fit(tiny.model(), Progress(64, 16, file)), columns, rows)
     states = [state for state in re.split(r"[\r\n]+", text) if "%|" in state]
     assert "epoch 2/2 " in states[-1]
     assert {len(state) for state in states} == {width}

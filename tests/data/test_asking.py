@@ -13,7 +13,7 @@ def test_unreadable_files_are_found_by_their_number(flowers, count):
     paths = [f"rose/{number:03}.png" for number in range(10)] + ["iris/999.png"] * 60
     whole = (flowers / "rose" / "004.png").read_bytes()
     (flowers / "rose" / "004.png").write_bytes(whole[: len(whole) // 2])
-    found = list(find_problems(FileSource(str(flowers), paths, [0] * 70, 3), count))
+    found = list(find_problems(FileSource(str(flowers), paths, [0] * 70, 3), count, "train"))
     assert found[0][0] == 4
     assert found[0][1].startswith("is truncated or damaged")
     assert found[1:] == [(index, "does not exist") for index in range(10, 70)]
@@ -21,13 +21,13 @@ def test_unreadable_files_are_found_by_their_number(flowers, count):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_files_that_end_their_process_are_named_and_the_others_looked_at(deadly, count):
-    found = list(find_problems(deadly(lethal={5, 7, 70}), count))
+    found = list(find_problems(deadly(lethal={5, 7, 70}), count, "train"))
     lethal = "ends the process that decodes it"
     assert found == [(5, lethal), (7, lethal), (70, lethal), (99, "does not exist")]
 
 
 def test_a_process_that_is_killed_once_costs_nothing(deadly, caplog):
-    assert list(find_problems(deadly(once={3, 50}), 2)) == [(99, "does not exist")]
+    assert list(find_problems(deadly(once={3, 50}), 2, "train")) == [(99, "does not exist")]
     ended = "A loader process ended (SIGKILL); another one goes on with its batches"
     assert caplog.messages == [ended] * 2
 

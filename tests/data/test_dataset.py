@@ -64,6 +64,14 @@ def test_unreadable_images_leave_validation_and_test_before_they_are_counted(flo
     assert data.splits == before.splits
 
 
+def test_a_terminal_shows_how_far_the_check_and_the_measurement_are(flowers, on_stderr):
+    data = load(flowers)
+    text = on_stderr(lambda: (data.val, data.mean))
+    assert "Checking part 'val': 100%|" in text
+    count = len(data.train.source)
+    assert f" {count}/{count} [" in text[text.index("Measuring mean and deviation") :]
+
+
 def test_a_part_of_which_nothing_can_be_read_is_an_error(flowers):
     for path in names(load(flowers).val):
         open(path, "wb").close()

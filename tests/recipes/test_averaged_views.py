@@ -133,3 +133,11 @@ def test_an_unknown_name_of_views_is_one_sentence(run, photos, capsys):
     for words in (["test", str(run.path)], ["predict", str(run.path), str(photos)]):
         assert cli.main([*words, "--views", "five"]) == 2
         assert capsys.readouterr().err.splitlines() == [f"kcv: {said}"]
+
+
+@pytest.mark.parametrize("views", ["one", "flip"])
+def test_a_terminal_shows_how_far_the_scoring_is(run, photos, on_stderr, views):
+    found = []
+    text = on_stderr(lambda: found.append(recipes.evaluate(run.path, views=views)))
+    count = found[0]["count"]
+    assert f" {count}/{count} [" in text[text.index("Scoring part 'test'") :]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from kcv import bars
 from kcv.data.asking import ask_each
 from kcv.data.images import ImageError, open_image
 from kcv.data.pool import LETHAL
@@ -57,7 +57,7 @@ def scan(source: Source, workers: int | None = None) -> list[Look]:
         # Even of few files, one may end the process that decodes it.
         workers = 0 if source.in_memory else 1 if len(source) < FEW else _cores()
     looks = ask_each(partial(_look_at, source), len(source), workers, Look(LETHAL))
-    return list(tqdm(looks, "Checking", len(source), unit="image", disable=None))
+    return list(bars.bar("Checking", looks, total=len(source), delay=0, leave=True))
 
 
 def _cores() -> int:
