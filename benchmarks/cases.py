@@ -136,12 +136,21 @@ def settings(name: str, at: str) -> list[tuple[int, int]]:
         return [(CASES[name].size, CASES[name].batch)]
     if at == "untuned":
         return list(UNTUNED)
-    size, _, batch = at.partition("x")
+    return [size_and_batch(at)]
+
+
+def size_and_batch(word: str) -> tuple[int, int]:
+    """Return pixels and images of a word such as `96x3`.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    size, _, batch = word.partition("x")
     if not (size.isdecimal() and batch.isdecimal() and int(size) and int(batch)):
         raise ValueError(
-            f'A setting is "tuned", "untuned" or SIZExBATCH, e.g. 96x3. Received: {at!r}.'
+            f'A setting is "tuned", "untuned" or SIZExBATCH, e.g. 96x3. Received: {word!r}.'
         )
-    return [(int(size), int(batch))]
+    return int(size), int(batch)
 
 
 def _shake(model) -> None:

@@ -10,13 +10,14 @@ The reference is the best of PyTorch: the variant (memory layout, optimizer) of 
 
 import argparse
 import datetime
+import functools
 import gc
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -41,14 +42,14 @@ def main() -> None:
     rows, figures = [], []
     for name in args.networks:
         if args.precision == "float32":
-            _say(f"{name}: gradients agree to {cases.check_step(name):.0e}")
+            say(f"{name}: gradients agree to {cases.check_step(name):.0e}")
         for setting in [s for at in args.at for s in cases.settings(name, at)]:
             times, figure = measure(name, *setting, args)
             rows += times
             figures += figure
             report.write(args.out, header(args), rows, figures)
     for line in report.table(rows):
-        _say(line)
+        say(line)
 
 
 def _arguments():
@@ -86,42 +87,46 @@ def measure(name: str, size: int, batch: int, args) -> tuple[list[report.Time], 
     model, network = cases.build(name, size)
     probe = loops.make_data(2, size, cases.CLASSES)
     gap = cases.check_outputs(model, network, probe.images)
-    _say(f"{name} at {size} px, batch {batch}: answers agree to {gap:.0e}")
+    say(f"{name} at {size} px, batch {batch}: answers agree to {gap:.0e}")
     cases.compile_kcv(model, case.optimizer)
     figures = [] if args.no_counts else counted(name, model, network, size, batch)
-    data = loops.make_data(_most_steps(batch, size) * batch, size, cases.CLASSES)
+    data = loops.make_data(most_steps(batch, size) * batch, size, cases.CLASSES)
     device = model.weights[0].value.device
     ready = {k: loops.tensors(data, k == "channels_last", device) for k in LAYOUTS}
     rows = []
     for mode in ("train", "predict") if args.mode == "both" else (args.mode,):
-        runs = _variants(name, mode, model, data, ready, batch, args.stock)
+        twin = functools.partial(cases.twin, name, model)
+        runs = variants(mode, model, twin, case.optimizer, data, ready, batch)
+        if args.stock:
+            runs["stock Keras"] = stocked(mode, model, case.optimizer, data, batch)
         if args.compile:
             runs["kcv, compiled"] = compiled(name, mode, size, data, batch)
-        steps = args.steps or _steps(runs["kcv"], args.seconds, len(data.labels) // batch)
-        for run in runs.values():
-            run(2)
-        for turn in range(args.rounds):
-            for variant in _rotated(list(runs), turn):
-                took = 1000 * _time(runs[variant], steps) / steps
-                rows.append(report.Time(name, mode, size, batch, variant, turn, steps, took))
+        count = args.steps or steps(runs["kcv"], args.seconds, len(data.labels) // batch)
+        for turn, variant, took in turns(runs, args.rounds, count):
+            rows.append(report.Time(name, mode, size, batch, variant, turn, count, took))
         del runs
         gc.collect()
     for line in report.table(rows)[2:]:
-        _say(line)
+        say(line)
     return rows, figures
 
 
-def _most_steps(batch: int, size: int) -> int:
+def most_steps(batch: int, size: int) -> int:
     """Return how many batches to hold: at most 200, or half a gigabyte, at least 6."""
     return max(6, min(200, 2**29 // (12 * batch * size * size)))
 
 
-def _variants(name, mode, model, data, ready, batch, with_stock) -> dict[str, loops.Run]:
-    """Return what is timed: kcv, every layout and optimizer of PyTorch, and stock Keras."""
-    kind = cases.CASES[name].optimizer
+def variants(mode: str, model, twin, kind: str, data, ready, batch: int) -> dict[str, loops.Run]:
+    """Return what is timed: kcv, and every layout and optimizer of PyTorch.
+
+    Args:
+        twin: makes the PyTorch network with the weights of the model.
+        kind: a key of `STEPS`, what both train with.
+        ready: for each of `LAYOUTS`, what `loops.tensors` made of the data.
+    """
     runs = {"kcv": (loops.fit if mode == "train" else loops.predict)(model, data, batch)}
     for layout, order in LAYOUTS.items():
-        network = cases.twin(name, model).to(memory_format=order)
+        network = twin().to(memory_format=order)
         last = layout == "channels_last"
         if mode == "predict":
             runs[layout] = loops.torch_predict(network, data, batch, last, ready[layout])
@@ -131,11 +136,23 @@ def _variants(name, mode, model, data, ready, batch, with_stock) -> dict[str, lo
             optimizer = cases.make_torch_optimizer(network, kind, **how)
             run = loops.torch_fit(network, optimizer, data, batch, last, ready[layout])
             runs[f"{layout}, {step}"] = run
-    if with_stock:
-        plain = stock.rebuild(model)
-        stock.compile_stock(plain, kind)
-        runs["stock Keras"] = (loops.fit if mode == "train" else loops.predict)(plain, data, batch)
     return runs
+
+
+def turns(runs: dict[str, loops.Run], rounds: int, steps: int) -> Iterator[tuple[int, str, float]]:
+    """Yield (round, variant, milliseconds a step), every variant once a round, by turns."""
+    for run in runs.values():
+        run(2)
+    for turn in range(rounds):
+        for variant in _rotated(list(runs), turn):
+            yield turn, variant, 1000 * _time(runs[variant], steps) / steps
+
+
+def stocked(mode: str, model, kind: str, data, batch: int) -> loops.Run:
+    """Return the run of the same network of stock Keras layers."""
+    plain = stock.rebuild(model)
+    stock.compile_stock(plain, kind)
+    return (loops.fit if mode == "train" else loops.predict)(plain, data, batch)
 
 
 def compiled(name: str, mode: str, size: int, data, batch: int) -> loops.Run:
@@ -184,7 +201,7 @@ def on_a_gpu(train: loops.Run, predict: loops.Run) -> dict[str, float]:
     }
 
 
-def _steps(run: Callable[[int], object], seconds: float, most: int) -> int:
+def steps(run: Callable[[int], object], seconds: float, most: int) -> int:
     """Return how many steps take about `seconds`: from the time of four more than two."""
     run(2)
     few, many = _time(run, 2), _time(run, 6)
@@ -243,7 +260,8 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -1,5 +1,6 @@
 """The benchmark's pairs, its counters, and bounds on what no load of a machine disturbs."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks import cases, counts, loops, origins, report, stock, weights  # noqa: E402
+from benchmarks import cases, counts, families, loops, origins, report, stock, weights  # noqa: E402
 from benchmarks.report import Time  # noqa: E402
 
 BATCH = 3
@@ -286,3 +287,37 @@ def test_the_command_writes_its_files(tmp_path):
     header, rows = report.read(tmp_path / "some.csv", Time)
     assert {"date", "commit", "machine", "versions", "threads"} <= header.keys()
     assert {row.mode for row in rows} == {"train", "predict"}
+
+
+# Importing torchvision to see whether it is there needs what `benchmarks.families` declares.
+libraries = pytest.mark.skipif(
+    None in (importlib.util.find_spec("timm"), importlib.util.find_spec("torchvision")),
+    reason="timm or torchvision is not installed",
+)
+
+
+@libraries
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["squeezenet1_1", "googlenet"])
+def test_a_family_is_timed_against_the_same_network_elsewhere(tmp_path, name):
+    words = [name, "--at", "64x2", "--rounds", "1", "--seconds", "0.1", "--out"]
+    command = [sys.executable, "-m", "benchmarks.families", *words, str(tmp_path / "some")]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    header, rows = report.read(tmp_path / "some.csv", Time)
+    assert "timm" in header["reference"]
+    trained = {row.variant for row in rows if row.mode == "train"}
+    assert {"kcv", "nchw, fused", "channels_last, foreach"} <= trained
+    assert {row.variant for row in rows if row.mode == "predict"} == {
+        "kcv",
+        "nchw",
+        "channels_last",
+    }
+
+
+@libraries
+def test_a_network_that_no_library_has_is_refused():
+    with pytest.raises(ValueError, match="have no network like it. Received: 'lenet5'"):
+        families.build("lenet5", 32)
