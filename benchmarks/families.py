@@ -133,7 +133,7 @@ def _shake(network: torch.nn.Module) -> None:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for value in network.state_dict().values():
-            if value.ndim == 1:
+            if value.ndim == 1 and value.is_floating_point():
                 value += 0.5 * torch.rand(value.shape, generator=generator)
 
 

@@ -40,7 +40,7 @@ class _Prepared:
         ]
         self.slots = [self.turned(of_all) for of_all in slots]
         self.sources = [tensor for tensors in (values, *slots) for tensor in tensors]
-        self.places = [tensor.data_ptr() for tensor in self.sources]
+        self.places = kernels.updates.places(self.sources)
         self.constrained = any(v.constraint is not None for v in variables)
 
     def turned(self, tensors):
@@ -50,7 +50,7 @@ class _Prepared:
     def is_current(self, variables, settings) -> bool:
         """Return whether all is as it was, and lies where it lay."""
         same = self.variables is variables and self.settings == settings
-        return same and [tensor.data_ptr() for tensor in self.sources] == self.places
+        return same and kernels.updates.places(self.sources) == self.places
 
 
 class _TorchMath(keras.optimizers.Optimizer):
@@ -108,6 +108,7 @@ class _TorchMath(keras.optimizers.Optimizer):
         known = self.__dict__.get("_prepared")
         if known is not None and known.is_current(variables, self._settings()):
             return known
+        self._check_variables_are_known(variables)
         prepared = self.__dict__["_prepared"] = _Prepared(self, variables)
         return prepared
 
@@ -117,7 +118,6 @@ class _TorchMath(keras.optimizers.Optimizer):
         if not plain or any(g is None for g in grads):
             super().apply(grads, variables)
             return
-        self._check_variables_are_known(variables)
         prepared = self._prepare(variables)
         if prepared.constrained:
             super().apply(grads, variables)

@@ -25,14 +25,14 @@ class Call(NamedTuple):
     """One layer as a function of tensors.
 
     Attributes:
-        run: `run(tensors, training)`, a list of tensors to one tensor.
+        run: `run(tensor, training)`, or `run(tensors, training)` of a layer that takes several.
         form: in which form it takes maps: `"first"`, `"last"` or `"any"`, all alike.
         flat: whether the output is no map any more.
         pure: whether its backward pass needs no output, so that the next layer may overwrite it.
         readers: what gives it its weights.
     """
 
-    run: Callable[[list, bool], Any]
+    run: Callable[[Any, bool], Any]
     form: str
     flat: bool = False
     pure: bool = False
@@ -77,7 +77,7 @@ def _activated(layer, run, form: str, readers) -> Call | None:
     if form == "first" and act not in ELEMENTWISE:
         return None
     act = ELEMENTWISE.get(act, act)
-    return Call(lambda tensors, training: act(run(tensors, training)), form, readers=readers)
+    return Call(lambda x, training: act(run(x, training)), form, readers=readers)
 
 
 def _conv(layer, tensors) -> Call | None:
@@ -92,15 +92,15 @@ def _conv(layer, tensors) -> Call | None:
         return None
     apart, inside = padding(layer, image)
     order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
-    kernel, bias = _read(layer, variable, order), _read(layer, layer.bias)
-    stride, dilation = layer.strides, layer.dilation_rate
+    readers = (_read(layer, variable, order), _read(layer, layer.bias))
+    kernel, bias = (reader.get for reader in readers)
+    convolve, stride, dilation = kernels.conv_first, layer.strides, layer.dilation_rate
 
-    def run(tensors, training):
-        (x,) = tensors
+    def run(x, training):
         x = x if apart is None else F.pad(x, apart)
-        return kernels.conv_first(x, kernel(), bias(), stride, inside, dilation, groups)
+        return convolve(x, kernel(), bias(), stride, inside, dilation, groups)
 
-    return _activated(layer, run, "first", (kernel, bias))
+    return _activated(layer, run, "first", readers)
 
 
 def _batch_norm(layer, tensors) -> Call | None:
@@ -110,8 +110,7 @@ def _batch_norm(layer, tensors) -> Call | None:
     gamma, beta = layer.gamma, layer.beta
     mean, variance = layer.moving_mean, layer.moving_variance
 
-    def run(tensors, training):
-        (x,) = tensors
+    def run(x, training):
         training = training and layer.trainable
         if training and x.numel() == x.shape[1]:  # one value a channel, which torch refuses
             return kernels.batch_norm(x.permute(0, 2, 3, 1), layer, True).permute(0, 3, 1, 2)
@@ -138,10 +137,10 @@ def _pool(layer, tensors) -> Call | None:
     size, stride, inside = layer.pool_size, layer.strides, (pad[0][0], pad[1][0])
     ceil = layer.ceil
     if isinstance(layer, own.MaxPool2D):
-        run = lambda t, _: F.max_pool2d(t[0], size, stride, inside, 1, ceil)  # noqa: E731
+        run = lambda x, _: F.max_pool2d(x, size, stride, inside, 1, ceil)  # noqa: E731
     else:
         count = layer.count_pad
-        run = lambda t, _: F.avg_pool2d(t[0], size, stride, inside, ceil, count)  # noqa: E731
+        run = lambda x, _: F.avg_pool2d(x, size, stride, inside, ceil, count)  # noqa: E731
     return Call(run, "first")
 
 
@@ -151,16 +150,18 @@ def _product(layer, turned: bool) -> tuple[Callable, tuple[Reader, ...]]:
     Turned, the kernel has torch's order, and the product is one operation outside training; in
     training torch would turn it back again.
     """
-    kernel, bias = _read(layer, layer._kernel, (1, 0) if turned else None), _read(layer, layer.bias)
+    order = (1, 0) if turned else None
+    readers = (_read(layer, layer._kernel, order), _read(layer, layer.bias))
+    kernel, bias = (reader.get for reader in readers)
     multiply = F.linear if turned else kernels.linear
-    return (lambda x: multiply(x, kernel(), bias())), (kernel, bias)
+    return (lambda x, training=False: multiply(x, kernel(), bias())), readers
 
 
 def _linear(layer, tensors, turned: bool = False) -> Call | None:
     if layer.lora_enabled:
         return None
     product, readers = _product(layer, turned)
-    return _activated(layer, lambda t, training: product(t[0]), "last", readers)
+    return _activated(layer, product, "last", readers)
 
 
 def _layer_norm(layer, tensors) -> Call | None:
@@ -170,45 +171,47 @@ def _layer_norm(layer, tensors) -> Call | None:
     # in half precision torch keeps the sums in float32, as Keras does by casts there and back
     if not last or layer.rms_scaling or layer.compute_dtype == "float64":
         return None
-    gamma, beta = _read(layer, layer.gamma), _read(layer, layer.beta)
-    norm, epsilon = kernels.layer_norm, layer.epsilon
-    run = lambda t, training: norm(t[0], gamma(), beta(), epsilon)  # noqa: E731
-    return Call(run, "last", readers=(gamma, beta))
+    readers = (_read(layer, layer.gamma), _read(layer, layer.beta))
+    gamma, beta = (reader.get for reader in readers)
+    norm, width, epsilon = kernels.layer_norm, x.shape[-1], layer.epsilon
+    run = lambda x, training: norm(x, width, gamma(), beta(), epsilon)  # noqa: E731
+    return Call(run, "last", readers=readers)
 
 
 def _attention(layer, tensors, turned: bool = False) -> Call | None:
     if layer.qkv.lora_enabled or layer.proj.lora_enabled:
         return None
     (qkv, readers), (proj, others) = (_product(x, turned) for x in (layer.qkv, layer.proj))
-    run = lambda t, training: layer.attend(t[0], qkv, proj, training)  # noqa: E731
+    run = lambda x, training: layer.attend(x, qkv, proj, training)  # noqa: E731
     return Call(run, "last", readers=(*readers, *others))
 
 
 def _layer_scale(layer, tensors) -> Call | None:
-    gamma = _read(layer, layer.gamma)
-    return Call(lambda t, training: t[0] * gamma(), "last", readers=(gamma,))
+    reader = _read(layer, layer.gamma)
+    gamma = reader.get
+    return Call(lambda x, training: x * gamma(), "last", readers=(reader,))
 
 
 def _global_average(layer, tensors) -> Call | None:
     keep = layer.keepdims
-    return Call(lambda t, training: t[0].mean((2, 3), keepdim=keep), "first", flat=not keep)
+    return Call(lambda x, training: x.mean((2, 3), keepdim=keep), "first", flat=not keep)
 
 
 def _relu(layer, tensors) -> Call | None:
     plain = layer.negative_slope == 0 and layer.threshold == 0 and layer.max_value in (None, 6)
     act = layer.call if not plain else F.relu if layer.max_value is None else kernels.relu6
-    return Call(lambda t, training: act(t[0]), "any")
+    return Call(lambda x, training: act(x), "any")
 
 
 def _activation(layer, tensors) -> Call | None:
     act = ELEMENTWISE.get(layer.activation)
-    return None if act is None else Call(lambda t, training: act(t[0]), "any")
+    return None if act is None else Call(lambda x, training: act(x), "any")
 
 
 def _drop(layer, tensors) -> Call | None:
     if getattr(layer, "noise_shape", None) is not None:
         return None
-    return Call(lambda t, training: layer.call(t[0], training=training), "any")
+    return Call(lambda x, training: layer.call(x, training=training), "any")
 
 
 def _rescaling(layer, tensors) -> Call | None:
@@ -227,8 +230,7 @@ def _rescaling(layer, tensors) -> Call | None:
         with torch.inference_mode(False):
             return numbers(device)
 
-    def run(tensors, training):
-        (x,) = tensors
+    def run(x, training):
         compiling = torch.compiler.is_compiling()  # the compiler keeps constants itself
         scale, offset = numbers(x.device) if compiling else kept(x.device)
         return x.to(dtype) * scale + offset

@@ -18,7 +18,9 @@ def padding(layer, image) -> tuple[tuple[int, ...] | None, tuple[int, int]]:
 
 
 class Folded:
-    """One call of a plan for prediction: `folded(tensors, training)`, maps `(B, C, H, W)`.
+    """One call of a plan for prediction: `folded(map, training)`, maps `(B, C, H, W)`.
+
+    Where the chain adds, it takes both maps in a list.
 
     The numbers are made at the first call, for maps of that size.
 
@@ -36,13 +38,13 @@ class Folded:
         self.act = kernels.packed.ACTIVATIONS[chain.act]
         self.packed: kernels.packed.Packed | None = None
 
-    def __call__(self, tensors, training):
-        x, *others = tensors
+    def __call__(self, given, training):
+        x, other = given if self.chain.adds else (given, None)
         if self.apart is not None:
             x = F.pad(x, self.apart)
         if self.packed is None:
             self.packed = self._made(x)
-        return self.packed(x, *others)
+        return self.packed(x, other)
 
     def variables(self) -> list:
         """Return the weights that the numbers come from."""

@@ -7,6 +7,9 @@ taken for: a view of the weight, or, in another type, a copy that all are writte
 """
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from operator import eq
 
 import torch
 
@@ -27,6 +30,13 @@ class Reader:
         self.variable, self.dtype, self.order = variable, dtype, order
         self.leaf: torch.Tensor | None = None
 
+    @property
+    def get(self) -> Callable[[], torch.Tensor | None]:
+        """What gives the same as the reader, faster where nothing is turned or cast."""
+        # such a weight never has a leaf
+        plain = self.variable is None or (self.dtype is None and self.order is None)
+        return partial(_value, self.variable) if plain else self
+
     def __call__(self):
         if self.leaf is not None or self.variable is None:
             return self.leaf
@@ -42,6 +52,10 @@ class Reader:
         if self.order is None:
             return value
         return value.permute([self.order.index(axis) for axis in range(len(self.order))])
+
+
+def _value(variable):
+    return None if variable is None else variable._value
 
 
 class Leaves:
@@ -68,7 +82,7 @@ class Leaves:
 
     def is_current(self) -> bool:
         """Return whether every weight lies where it lay."""
-        return [v.data_ptr() for v in self.sources] == self.places
+        return all(map(eq, map(torch.Tensor.data_ptr, self.sources), self.places))
 
     def open(self) -> None:
         """Let the readers give leaves, which hold the weights of the moment."""

@@ -6,12 +6,16 @@ rectifies in place where nobody else reads the result. It is made only for graph
 of what `Layer.__call__` does besides is needed; `make` says why not otherwise.
 """
 
+from operator import attrgetter
+
 import keras
 import torch
 
 from kcv.engine.chains import fold
 from kcv.engine.graph import UncoveredError, flatten, parts
 from kcv.engine.writer import Buffer, Writer
+
+VERSION = attrgetter("_version")
 
 
 class Plan:
@@ -89,11 +93,11 @@ class Predictor:
         self.kept = [r for r in self.plan.weights if r.dtype is not None or r.order is not None]
         self.sources = [v for call in self.plan.folded for v in call.variables()]
         self.sources += [reader.variable for reader in self.kept]
-        self.stamp: list[tuple[int, int]] = []
+        self.stamp: list[int] = []
 
     def __call__(self, x, training: bool = False):
         values = [v._value for v in self.sources]
-        stamp = [(value._version, value.data_ptr()) for value in values]
+        stamp = [*map(VERSION, values), *map(torch.Tensor.data_ptr, values)]
         if stamp != self.stamp:
             self._renew()
             self.stamp = stamp

@@ -1,12 +1,15 @@
 """What the steps of a model remember from one batch to the next."""
 
 import contextlib
+from operator import attrgetter, is_
 
 import torch
 
 from kcv.engine import plan as plans
 from kcv.engine.leaves import Leaves
 from kcv.engine.objective import fast_loss
+
+VALUE, LEARNS = attrgetter("_value"), attrgetter("requires_grad")
 
 
 def is_own(model, method: str) -> bool:
@@ -46,10 +49,8 @@ class Session:
 
     def find(self, model) -> None:
         """Look up weights and loss, unless they are those of the last step."""
-        same = self.values and all(
-            v._value is value and value.requires_grad is flag
-            for v, value, flag in zip(self.known, self.values, self.flags, strict=True)
-        )
+        same = self.values and all(map(is_, map(VALUE, self.known), self.values))
+        same = same and all(map(is_, map(LEARNS, self.values), self.flags))
         if same and (self.leaves is None or self.leaves.is_current()):
             return
         self.known = list(model.weights)

@@ -146,7 +146,9 @@ class Steps(Base):
         )
 
     def _track_loss(self, loss, x) -> None:
-        count = len(next(t for t in keras.tree.flatten(x) if t is not None))
+        if not isinstance(x, torch.Tensor):
+            x = next(t for t in keras.tree.flatten(x) if t is not None)
+        count = len(x)
         tracker = self._loss_tracker
         with torch.no_grad():
             tracker.total._value.add_(loss.detach(), alpha=count)

@@ -127,7 +127,7 @@ def _step(run, sources: list[int], target: int) -> Step:
         (source,) = sources
 
         def one(buffer, training):
-            buffer[target] = run((buffer[source],), training)
+            buffer[target] = run(buffer[source], training)
 
         return one
 

@@ -26,22 +26,25 @@ def linear(x, kernel, bias=None):
 
 def unpack_heads(packed, num_heads: int):
     """Cut `(B, N, 3 C)` into query, key and value, each `(B, heads, N, C / heads)`."""
-    length, width = packed.shape[1], packed.shape[2] // 3
-    shape = (-1, length, 3, num_heads, width // num_heads)
+    _, length, width = packed.shape
+    shape = (-1, length, 3, num_heads, width // (3 * num_heads))
+    if TORCH:
+        return packed.reshape(shape).permute(2, 0, 3, 1, 4).unbind()
     return unbind(transpose(reshape(packed, shape), (2, 0, 3, 1, 4)))
 
 
 def join_heads(x):
     """Undo the cut of one of them: `(B, heads, N, D) -> (B, N, heads D)`."""
-    shape = (-1, x.shape[2], x.shape[1] * x.shape[3])
-    return reshape(transpose(x, (0, 2, 1, 3)), shape)
-
-
-def layer_norm(x, gamma, beta, epsilon: float):
-    """Normalise `(..., C)` over its last axis."""
+    _, heads, length, depth = x.shape
     if TORCH:
-        # of gamma, whose shape stays a number where an export traces x
-        return F.layer_norm(x, tuple(gamma.shape), gamma, beta, epsilon)
+        return x.transpose(1, 2).reshape(-1, length, heads * depth)
+    return reshape(transpose(x, (0, 2, 1, 3)), (-1, length, heads * depth))
+
+
+def layer_norm(x, width: int, gamma, beta, epsilon: float):
+    """Normalise `(..., C)` over its last axis, of `width` numbers; gamma and beta may be None."""
+    if TORCH:
+        return torch.layer_norm(x, (width,), gamma, beta, epsilon)
     return ops.layer_normalization(x, gamma, beta, -1, epsilon)
 
 

@@ -65,6 +65,11 @@ def orders(values) -> list[tuple[int, ...] | None]:
     ]
 
 
+def places(tensors) -> list[int]:
+    """Return where each tensor lies."""
+    return list(map(torch.Tensor.data_ptr, tensors))
+
+
 def turned(tensors, orders):
     """Return views of tensors with their axes in these orders."""
     return [

@@ -170,6 +170,19 @@ def test_float32_layers_inside_a_mixed_network_stay_float32():
     assert_same(mine, theirs, 1e-6)
 
 
+@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize("center", [True, False])
+def test_layer_norms_without_a_weight_run_in_the_plan(scale, center):
+    image = keras.Input((4, 6))
+    norm = keras.layers.LayerNormalization(scale=scale, center=center)
+    net = models.Model(image, norm(image))
+    assert net.engine == "flat plan"
+    x = images(net)
+    wanted = keras_way(net, x, False).detach()
+    torch.testing.assert_close(net(x).detach(), wanted)
+    np.testing.assert_allclose(net.predict(x, verbose=0), wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_several_outputs_come_as_a_list():
     net = models.features(still("resnet18"), ["stage2", "stage4"])
     maps = flat(net, images(net), False)
