@@ -46,7 +46,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     capability = torch.backends.cpu.get_cpu_capability()
     sys.stdout.write(
-        f"{capability}; products {'are' if products.pays() else 'are not'} used here\n"
+        f"{capability}; products {'are' if products.processor() else 'are not'} used here\n"
     )
     titles = "map  product   of map  product  of kernel  product   kcv takes"
     sys.stdout.write(f"{'shape':20} {titles}\n")
@@ -83,9 +83,14 @@ def row(shape: str, rounds: int) -> str:
     )
     times = [[_milliseconds(run) for run in runs] for _ in range(rounds + 1)][1:]
     columns = "".join(f"{statistics.median(part):9.1f}" for part in zip(*times, strict=True))
-    how = products.ways(tuple(x.shape), tuple(kernel.shape), *map(tuple, places))
+    how = _how(tuple(x.shape), tuple(kernel.shape), *map(tuple, places))
     taken = "nothing" if how is None else "all" if how.map else "of kernel"
     return f"{shape:18}{columns}   {taken}"
+
+
+def _how(*shapes):
+    kind = products.processor()
+    return products.ways(*shapes, kind) if kind else None
 
 
 def _milliseconds(run, calls: int = 2) -> float:

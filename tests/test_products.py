@@ -9,6 +9,7 @@ from kcv import kernels, losses, optimizers
 if not kernels.TORCH:
     pytest.skip("the products are torch's", allow_module_level=True)
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import counts
 from kcv.kernels import products
@@ -126,7 +127,7 @@ def test_a_gradient_has_a_gradient():
 @pytest.fixture
 def eager(monkeypatch):
     """Let every convolution that may be a product be one, on every processor."""
-    monkeypatch.setattr(products, "pays", lambda: True)
+    monkeypatch.setattr(products, "processor", lambda: "AVX2")
     monkeypatch.setattr(products, "ways", lambda *shapes: ALL)
 
 
@@ -143,9 +144,9 @@ def step(seed=0):
 
 
 def test_training_takes_products_and_gives_what_it_gave(monkeypatch):
-    monkeypatch.setattr(products, "pays", lambda: False)
+    monkeypatch.setattr(products, "processor", lambda: "")
     before, plain = step()
-    monkeypatch.setattr(products, "pays", lambda: True)
+    monkeypatch.setattr(products, "processor", lambda: "AVX2")
     monkeypatch.setattr(products, "ways", lambda *shapes: ALL)
     after, seen = step()
     assert not [name for name in plain if name.startswith("kcv.")]
@@ -205,4 +206,52 @@ def test_only_what_learns_in_float32_is_a_product():
 )
 def test_a_product_is_taken_where_it_was_faster(image, kernel, stride, wanted):
     edge = kernel[2] // 2
-    assert products.ways(image, kernel, (stride, stride), (edge, edge)) == wanted
+    assert products.ways(image, kernel, (stride, stride), (edge, edge), "AVX2") == wanted
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "stride", "wanted"),
+    [
+        ((32, 512, 1, 1), (512, 512, 3, 3), 1, ALL),
+        ((16, 512, 2, 2), (512, 512, 3, 3), 1, ALL),
+        ((16, 256, 4, 4), (512, 256, 3, 3), 2, KERNEL),
+        ((16, 512, 4, 4), (512, 512, 3, 3), 1, KERNEL),
+        ((8, 512, 7, 7), (512, 512, 3, 3), 1, None),
+        ((8, 256, 8, 8), (256, 256, 3, 3), 1, None),
+        ((32, 2048, 1, 1), (512, 2048, 1, 1), 1, ALL),
+        ((4, 512, 4, 4), (2048, 512, 1, 1), 1, ALL),
+        ((32, 512, 2, 2), (2048, 512, 1, 1), 1, None),
+        ((128, 96, 4, 4), (576, 96, 1, 1), 1, None),
+        ((32, 768, 1, 1), (768, 1, 7, 7), 1, ALL),
+        ((128, 960, 2, 2), (960, 1, 3, 3), 1, KERNEL),
+        ((128, 384, 4, 4), (384, 1, 3, 3), 1, None),
+        ((8, 768, 7, 7), (768, 1, 7, 7), 1, KERNEL),
+        ((1, 768, 7, 7), (768, 1, 7, 7), 1, KERNEL),
+        ((8, 384, 14, 14), (384, 1, 7, 7), 1, KERNEL),
+        ((32, 1152, 7, 7), (1152, 1, 5, 5), 1, KERNEL),
+        ((8, 240, 28, 28), (240, 1, 5, 5), 1, None),
+        ((32, 672, 14, 14), (672, 1, 5, 5), 1, None),
+        ((8, 96, 7, 7), (96, 1, 7, 7), 1, None),
+    ],
+)
+def test_with_avx512_other_bounds_hold(image, kernel, stride, wanted):
+    edge = kernel[2] // 2
+    assert products.ways(image, kernel, (stride, stride), (edge, edge), "AVX512") == wanted
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(3, 3), (5, 1)])
+def test_of_a_kernel_that_meets_single_pixels_one_place_is_computed(size, stride):
+    x, kernel = operands(size, side=1)
+    places = [stride] * 2, [size[0] // 2, size[1] // 2]
+    ours = products._Product.apply(x, kernel, None, *places, 1, ALL)
+    wanted = torch.conv2d(x, kernel, None, *places)
+    grad = torch.randn_like(wanted)
+    found = [ours, *torch.autograd.grad(ours, (x, kernel), grad)]
+    right = [wanted, *torch.autograd.grad(wanted, (x, kernel), grad)]
+    for a, b in zip(found, right, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+    assert found[2].stride() == kernel.stride()
+    with FlopCounterMode(display=False) as counter:
+        products.gradient_of_map(grad, x, kernel, *places)
+    assert counter.get_total_flops() == 2 * 3 * 6 * 8

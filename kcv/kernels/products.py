@@ -4,12 +4,15 @@ Where a map has few pixels and a kernel many numbers (the last stages of a ResNe
 torch's convolution library, oneDNN, spends its time on bringing kernels and their gradients into
 orders of its own. On CPUs without AVX-512 the gradient of a 3x3 kernel of 512 channels for maps of
 2x2 pixels took 57 ms so, and 7 ms as one product of matrices (batch 16, one thread of an AMD EPYC);
-`python -m benchmarks.products` measures it for many shapes. A kernel that lies in memory as
-`kcv.kernels.layout` puts it is such a matrix already, and so is its gradient.
+with AVX-512 17 ms and 5. `python -m benchmarks.products` measures it for many shapes. A kernel that
+lies in memory as `kcv.kernels.layout` puts it is such a matrix already, and so is its gradient. Of
+a kernel that meets single pixels, one place is the matrix, and the others have no gradient.
 
 A depthwise kernel that is as large as its map has a gradient that oneDNN computes one number after
 the other: 47 ms for 3x3 kernels on 960 maps of 2x2 pixels, batch 128, and 2 ms as nine products.
-The gradient of a bias is a sum of its own, because oneDNN finds it together with the kernel's.
+With AVX-512 that of any 5x5 or 7x7 kernel of many channels takes longer than as products: of 768
+channels of 7x7 pixels, batch 8, 19 ms and 2. The gradient of a bias is a sum of its own, because
+oneDNN finds it together with the kernel's.
 """
 
 import functools
@@ -23,19 +26,36 @@ if TORCH:
     import torch
     import torch.nn.functional as F
 
-# From that many numbers of the kernel for each pixel of the output on, products were faster: for
-# the gradient of the kernel, and for all, with and without patches to be copied out.
-OF_KERNEL, OF_MAP, OF_MAP_POINTWISE = 64, 4096, 2048
-# Up to that many pixels of an image, whatever the batch, those of a pointwise kernel were.
-FEW_POINTWISE, FEWEST_POINTWISE = 16, 4
+
+class Bounds(NamedTuple):
+    """From where on products were faster on a kind of processor.
+
+    Attributes:
+        of_kernel: numbers of a kernel for each pixel of the output, for the gradient of the kernel.
+        of_map: the same for all three parts, with patches to be copied out.
+    """
+
+    of_kernel: int
+    of_map: int
+
+
+BOUNDS = {"AVX2": Bounds(64, 4096), "AVX512": Bounds(2**13, 2**15)}
 # The least kernel that is worth the calls, and the most numbers of patches that are copied out.
 LEAST, LEAST_POINTWISE, MOST = 2**17, 2**14, 2**24
+# Of a pointwise kernel without AVX-512: numbers of the kernel for each pixel, or up to that many
+# pixels of an image, whatever the batch, for the gradient of the kernel and for all parts.
+OF_MAP_POINTWISE, FEW_POINTWISE, FEWEST_POINTWISE = 2048, 16, 4
+# With AVX-512: up to that many pixels of all images together, or one pixel of each.
+PIXELS_POINTWISE = 64
 # How many numbers of a map make a product worth its call, one for each place of a depthwise kernel
 # that is larger than the map.
 OF_PLACE = 256
 # For a kernel as large as the map (of 3x3, only with strides): the least map, and the most if every
 # pixel is seen, where torch's own way uses the caches better.
 LEAST_EQUAL, MOST_EQUAL = 2**17, 2**20
+# With AVX-512, for any kernel of 5x5 or more: the fewest channels, the largest edge of a map, and
+# the most numbers of it.
+CHANNELS_WIDE, EDGE_WIDE, MOST_WIDE = 240, 14, 2**21
 
 
 class Ways(NamedTuple):
@@ -49,45 +69,71 @@ OF_ALL, OF_KERNEL_ONLY = Ways(True, True), Ways(False, True)
 
 
 @functools.cache
-def pays() -> bool:
-    """Return whether products were measured to pay on this kind of processor."""
-    return TORCH and torch.backends.cpu.get_cpu_capability() == "AVX2"
+def processor() -> str:
+    """Return the kind of processor, a key of `BOUNDS`; empty where nothing was measured."""
+    kind = torch.backends.cpu.get_cpu_capability() if TORCH else ""
+    return next((name for name in BOUNDS if kind.startswith(name)), "")
 
 
 @functools.lru_cache(4096)
-def ways(image, kernel, stride, padding) -> Ways | None:
+def ways(image, kernel, stride, padding, kind: str) -> Ways | None:
     """Return what of a convolution to do as a product, None for nothing.
 
     Args:
         image: shape `(B, C, H, W)`.
         kernel: shape `(out, C, kh, kw)`, or `(C, 1, kh, kw)` of a depthwise one.
         stride, padding: of rows and columns.
+        kind: of processor, a key of `BOUNDS`.
     """
     out, channels, *size = kernel
     edges = list(zip(image[2:], size, stride, padding, strict=True))
     if channels != image[1]:
-        return _ways_of_depthwise(image, edges)
-    area = math.prod((edge + 2 * pad - side) // step + 1 for edge, side, step, pad in edges)
-    pixels, numbers = image[0] * area, math.prod(kernel)
+        return _ways_of_depthwise(image, edges, kind)
+    area, numbers = math.prod(_outputs(edges)), math.prod(kernel)
+    pixels = image[0] * area
     if size == [1, 1]:
-        if numbers < LEAST_POINTWISE or area > FEW_POINTWISE:
-            return None
-        all_ = area <= FEWEST_POINTWISE or numbers >= pixels * OF_MAP_POINTWISE
-        return OF_ALL if all_ else OF_KERNEL_ONLY
-    if numbers < max(LEAST, pixels * OF_KERNEL) or pixels * numbers // out > MOST:
+        return _ways_of_pointwise(area, pixels, numbers, kind)
+    bounds = BOUNDS[kind]
+    if numbers < LEAST or pixels * numbers // out > MOST:
         return None
-    return OF_ALL if numbers >= pixels * OF_MAP else OF_KERNEL_ONLY
+    if _of_single_pixels(image, kernel, stride, padding) or numbers >= pixels * bounds.of_map:
+        return OF_ALL
+    return OF_KERNEL_ONLY if numbers >= pixels * bounds.of_kernel else None
 
 
-def _ways_of_depthwise(image, edges) -> Ways | None:
-    numbers, steps = math.prod(image), [step for *_, step, _ in edges]
-    outputs = [(edge + 2 * pad - side) // step + 1 for edge, side, step, pad in edges]
+def _outputs(edges) -> list[int]:
+    return [(edge + 2 * pad - side) // step + 1 for edge, side, step, pad in edges]
+
+
+def _of_single_pixels(image, kernel, stride, padding) -> bool:
+    """Return whether a kernel meets single pixels and nothing else, with one of its places."""
+    edges = list(zip(image[2:], kernel[2:], stride, padding, strict=True))
+    alone = all(edge == 1 and pad < side for edge, side, _, pad in edges)
+    return alone and math.prod(_outputs(edges)) == 1
+
+
+def _ways_of_pointwise(area: int, pixels: int, numbers: int, kind: str) -> Ways | None:
+    if numbers < LEAST_POINTWISE:
+        return None
+    if kind == "AVX512":
+        return OF_ALL if area == 1 or pixels <= PIXELS_POINTWISE else None
+    if area > FEW_POINTWISE:
+        return None
+    all_ = area <= FEWEST_POINTWISE or numbers >= pixels * OF_MAP_POINTWISE
+    return OF_ALL if all_ else OF_KERNEL_ONLY
+
+
+def _ways_of_depthwise(image, edges, kind: str) -> Ways | None:
+    numbers, steps, outputs = math.prod(image), [step for *_, step, _ in edges], _outputs(edges)
     if (*image[2:], *outputs) == (1, 1, 1, 1):
         return OF_ALL  # torch cannot see from a single pixel that its channels lie last
     met = [
         sum(not _is_empty(_met(place, output, edge, step, pad)[0]) for place in range(side))
         for output, (edge, side, step, pad) in zip(outputs, edges, strict=True)
     ]
+    wide = all(edge <= EDGE_WIDE and side >= 5 for edge, side, *_ in edges)
+    if kind == "AVX512" and wide and image[1] >= CHANNELS_WIDE and numbers <= MOST_WIDE:
+        return OF_KERNEL_ONLY
     if any(edge < side for edge, side, *_ in edges):
         worth = numbers >= OF_PLACE * math.prod(met)
     elif any(edge == side > 5 - 2 * step for edge, side, step, _ in edges):
@@ -102,7 +148,8 @@ def conv_first(x, kernel, bias, stride, padding, dilation, groups):
     # Only where a gradient of the kernel is wanted: what predicts has kernels packed once.
     whole = groups == 1 or groups == kernel.shape[0] == x.shape[1]
     if whole and _trains(x, kernel) and tuple(dilation) == (1, 1):
-        how = ways(tuple(x.shape), tuple(kernel.shape), tuple(stride), tuple(padding))
+        shapes = tuple(x.shape), tuple(kernel.shape), tuple(stride), tuple(padding)
+        how = ways(*shapes, processor())
         if how is not None:
             return _Product.apply(x, kernel, bias, list(stride), list(padding), groups, how)
     return torch.conv2d(x, kernel, bias, stride, padding, dilation, groups)
@@ -110,10 +157,10 @@ def conv_first(x, kernel, bias, stride, padding, dilation, groups):
 
 def _trains(x, kernel) -> bool:
     # First: what is compiled is left to the compiler, which cannot look into the rest.
-    return (
+    return bool(
         not torch.compiler.is_compiling()
         and kernel.requires_grad
-        and pays()
+        and processor()
         and x.device.type == "cpu"
         and x.dtype == kernel.dtype == torch.float32
         and torch.is_grad_enabled()
@@ -156,8 +203,17 @@ def _matrix(kernel):
     return nhwc(kernel).reshape(kernel.shape[0], -1)
 
 
+def _met_part(x, kernel, stride, padding):
+    """Return (kernel, stride, padding) of the same result: of single pixels, one place is met."""
+    if kernel.shape[2:] == (1, 1) or not _of_single_pixels(x.shape, kernel.shape, stride, padding):
+        return kernel, stride, padding
+    row, column = padding
+    return kernel[:, :, row : row + 1, column : column + 1], (1, 1), (0, 0)
+
+
 def forward(x, kernel, stride, padding):
     """Convolve as a product: `(B, C, H, W)` to `(B, out, H', W')`, channels last in memory."""
+    kernel, stride, padding = _met_part(x, kernel, stride, padding)
     out, _, kh, kw = kernel.shape
     rows = patches(x, (kh, kw), stride, padding)
     height, width = (
@@ -172,16 +228,22 @@ def forward(x, kernel, stride, padding):
 
 def gradient_of_map(grad, x, kernel, stride, padding):
     """Return the gradient of `forward` for the map."""
+    kernel, stride, padding = _met_part(x, kernel, stride, padding)
     rows = nhwc(grad).reshape(-1, grad.shape[1]) @ _matrix(kernel)
     return summed(rows, x.shape, kernel.shape[2:], stride, padding)
 
 
 def gradient_of_kernel(grad, x, kernel, stride, padding):
     """Return the gradient of `forward` for the kernel, in the memory order of layers' kernels."""
-    out, channels, kh, kw = kernel.shape
-    rows = patches(x, (kh, kw), stride, padding)
-    total = nhwc(grad).reshape(-1, out).T @ rows
-    return total.view(out, kh, kw, channels).permute(0, 3, 1, 2)
+    part, stride, place = _met_part(x, kernel, stride, padding)
+    out, channels, kh, kw = part.shape
+    rows = patches(x, (kh, kw), stride, place)
+    total = (nhwc(grad).reshape(-1, out).T @ rows).view(out, kh, kw, channels)
+    if part is not kernel:
+        met = total
+        total = met.new_zeros(out, *kernel.shape[2:], channels)
+        total[:, padding[0], padding[1]] = met[:, 0, 0]
+    return total.permute(0, 3, 1, 2)
 
 
 def depthwise(x, kernel, stride, padding):
