@@ -70,6 +70,15 @@ CASES = {
         44,
     ),
 }
+# Arguments that leave all layers and few channels: nearly nothing but the work of the host.
+NARROW: dict[str, dict[str, Any]] = {
+    "resnet18": {"block": "basic", "depths": (2, 2, 2, 2), "width": 1 / 16},
+    "resnet50": {"width": 1 / 16},
+    "mobilenet_v2": {"width": 0.1},
+    "vit_tiny_16": {"width": 24, "num_heads": 3},
+    "convnext_tiny": {"width": 8, "depths": (3, 3, 9, 3)},
+    "swin_tiny": {"width": 12, "num_heads": (1, 2, 4, 8), "depths": (2, 2, 6, 2)},
+}
 CLASSES = 1000
 UNTUNED = ((224, 1), (96, 3), (32, 32))
 RATES = {"sgd": 0.01, "adamw": 1e-4}

@@ -62,6 +62,7 @@ def _arguments():
     add("--seconds", type=float, default=0.7, help="aim for one variant's turn in a round")
     add("--out", type=Path, default=Path("runs/families"), help="stem of the .csv, .md and .png")
     args = parser.parse_args()
+    args.narrow = False
     args.precision = keras.config.dtype_policy().name
     return args
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed                                  the table: six networks, tuned sizes
     python -m benchmarks.speed --at untuned                     sizes nobody tuned on
+    python -m benchmarks.speed --narrow --at 32x2               what the host does around operations
     python -m benchmarks.speed --networks resnet18 --at 32x3 --rounds 2 --seconds 0.1
 
 A round runs every variant once, each for the same number of steps; ratios are taken within a round.
@@ -57,6 +58,7 @@ def _arguments():
     add = parser.add_argument
     add("--networks", nargs="+", choices=cases.CASES, default=list(cases.CASES), metavar="NAME")
     add("--at", nargs="+", default=["tuned"], help="tuned, untuned or SIZExBATCH such as 96x3")
+    add("--narrow", action="store_true", help="all layers, few channels: the work of the host")
     add("--mode", choices=("train", "predict", "both"), default="both")
     add("--rounds", type=int, default=5, help="rounds, each of every variant")
     add("--seconds", type=float, default=1.0, help="aim for one variant's turn in a round")
@@ -84,23 +86,26 @@ def _arguments():
 def measure(name: str, size: int, batch: int, args) -> tuple[list[report.Time], list]:
     """Time one network at one setting; return a row for every turn, and the counted figures."""
     case = cases.CASES[name]
-    model, network = cases.build(name, size)
-    probe = loops.make_data(2, size, cases.CLASSES)
+    changes, classes = (cases.NARROW[name], 10) if args.narrow else ({}, cases.CLASSES)
+    model, network = cases.build(name, size, classes, **changes)
+    probe = loops.make_data(2, size, classes)
     gap = cases.check_outputs(model, network, probe.images)
     say(f"{name} at {size} px, batch {batch}: answers agree to {gap:.0e}")
     cases.compile_kcv(model, case.optimizer)
     figures = [] if args.no_counts else counted(name, model, network, size, batch)
-    data = loops.make_data(most_steps(batch, size) * batch, size, cases.CLASSES)
+    data = loops.make_data(most_steps(batch, size) * batch, size, classes)
     device = model.weights[0].value.device
     ready = {k: loops.tensors(data, k == "channels_last", device) for k in LAYOUTS}
     rows = []
     for mode in ("train", "predict") if args.mode == "both" else (args.mode,):
-        twin = functools.partial(cases.twin, name, model)
+        twin = functools.partial(cases.twin, name, model, **changes)
         runs = variants(mode, model, twin, case.optimizer, data, ready, batch)
         if args.stock:
             runs["stock Keras"] = stocked(mode, model, case.optimizer, data, batch)
         if args.compile:
-            runs["kcv, compiled"] = compiled(name, mode, size, data, batch)
+            runs["kcv, compiled"] = compiled(
+                name, mode, size, data, batch, classes=classes, **changes
+            )
         count = args.steps or steps(runs["kcv"], args.seconds, len(data.labels) // batch)
         for turn, variant, took in turns(runs, args.rounds, count):
             rows.append(report.Time(name, mode, size, batch, variant, turn, count, took))
@@ -155,9 +160,9 @@ def stocked(mode: str, model, kind: str, data, batch: int) -> loops.Run:
     return (loops.fit if mode == "train" else loops.predict)(plain, data, batch)
 
 
-def compiled(name: str, mode: str, size: int, data, batch: int) -> loops.Run:
-    """Return kcv's own run with a compiled plan."""
-    model, _ = cases.build(name, size)
+def compiled(name: str, mode: str, size: int, data, batch: int, **changes) -> loops.Run:
+    """Return kcv's own run with a compiled plan; `changes` as in `cases.build`."""
+    model, _ = cases.build(name, size, **changes)
     cases.compile_kcv(model, cases.CASES[name].optimizer, jit_compile=True)
     return (loops.fit if mode == "train" else loops.predict)(model, data, batch)
 
@@ -165,7 +170,7 @@ def compiled(name: str, mode: str, size: int, data, batch: int) -> loops.Run:
 def counted(name, model, network, size, batch) -> list[report.Figure]:
     """Return the figures that no load disturbs, kcv beside PyTorch with its leanest optimizer."""
     optimizer = cases.make_torch_optimizer(network, **cases.best_optimizer(name))
-    data = loops.make_data(6 * batch, size, cases.CLASSES)
+    data = loops.make_data(6 * batch, size, model.output_shape[-1])
     one = loops.Data(*(part[:batch] for part in data))
     ours = (model, [w.value for w in model.weights], loops.fit, loops.predict)
     by_hand = lambda *args: loops.torch_fit(args[0], optimizer, *args[1:])  # noqa: E731
@@ -242,6 +247,7 @@ def header(args) -> dict[str, str]:
         f"Keras {keras.__version__}, kcv {kcv.__version__}",
         "clock": "wall time, synchronised" if gpu else "process CPU time",
         "rounds": str(args.rounds),
+        "channels": "few" if args.narrow else "all",
         "load": " ".join(f"{n:.1f}" for n in os.getloadavg()),
     }
 

@@ -162,6 +162,17 @@ def test_both_optimizers_take_the_same_steps(kind):
     assert weights.difference(found, before) < limit
 
 
+@pytest.mark.parametrize("name", cases.CASES)
+def test_narrow_networks_have_all_layers(name):
+    ours, _ = cases.build(name, 32, 10)
+    narrow, network = cases.build(name, 32, 10, **cases.NARROW[name])
+    assert abs(len(narrow.layers) - len(ours.layers)) <= 1  # a sum more where channels round alike
+    assert narrow.count_params() < ours.count_params() / 20
+    assert cases.twin(name, narrow, **cases.NARROW[name]).state_dict().keys() == (
+        network.state_dict().keys()
+    )
+
+
 def test_settings_are_words_or_sizes():
     assert cases.settings("resnet18", "tuned") == [(64, 16)]
     assert cases.settings("resnet18", "96x3") == [(96, 3)]
