@@ -150,9 +150,9 @@ def _is_image(entry: os.DirEntry) -> bool:
     return _extension(entry) in EXTENSIONS and not entry.is_dir()
 
 
-def _may_be_image(entry: os.DirEntry) -> bool:
-    extension = _extension(entry)
-    return extension not in _OTHERS if extension else entry.name.lower() not in _OTHER_NAMES
+def may_be_image(name: str, extension: str) -> bool:
+    """Return whether somebody may take a file for an image, by its name and extension."""
+    return extension not in _OTHERS if extension else name.lower() not in _OTHER_NAMES
 
 
 def _part_folders(root: str) -> dict[str, str]:
@@ -238,7 +238,7 @@ def _images(path: str, prefix: str, above: set[str], others: Counter[str]) -> It
             # A symbolic link to a folder around it would never end.
             if os.path.realpath(entry.path) not in above:
                 yield from _images(entry.path, f"{prefix}{entry.name}/", above, others)
-        elif _may_be_image(entry):
+        elif may_be_image(entry.name, _extension(entry)):
             others[_extension(entry)] += 1
 
 

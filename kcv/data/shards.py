@@ -1,9 +1,11 @@
 """WebDataset shards: tar files whose members of one name make a sample."""
 
 import json
+import logging
 import os
 import re
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from itertools import product
@@ -12,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from kcv.data import cache
-from kcv.data.folder import EXTENSIONS, PARTS
+from kcv.data.folder import EXTENSIONS, PARTS, count_others, may_be_image, way_out
 from kcv.data.found import Found, native_size
 from kcv.data.sources import PackedSource, Source
 from kcv.data.tables import CLASSES, check_classes, few, read_names
+
+log = logging.getLogger("kcv")
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -49,10 +53,13 @@ def find(path: str, channels: int | None) -> Found:
     """
     shards = _shards(os.path.expanduser(path))
     samples: dict[str, list[_Sample]] = {}
+    others = Counter[str]()
     for shard, part in zip(shards, _parts(shards), strict=True):
-        samples.setdefault(part, []).extend(
-            _Sample(shard, *entry) for entry in cache.remembered(index, shard)
-        )
+        entries, more = cache.remembered(contents, shard)
+        samples.setdefault(part, []).extend(_Sample(shard, *entry) for entry in entries)
+        others.update(more)
+    if others:
+        log.warning("%s: %s %s", path, count_others(others), way_out(others))
     names = _names(path, os.path.join(os.path.dirname(shards[0]), CLASSES), samples)
     several = any(one.several for part in samples.values() for one in part)
     labels = {part: _labels(found, names, several) for part, found in samples.items()}
@@ -108,13 +115,19 @@ def _parts(shards: Sequence[str]) -> list[str]:
     return parts if all(parts) and "train" in parts else ["all"] * len(shards)
 
 
-def index(shard: str) -> list[tuple[str, int, int, list[str], bool]]:
-    """Return name, offset and size of each image in a shard, its labels, and if it may have many.
+_Entry = tuple[str, int, int, list[str], bool]
+
+
+def contents(shard: str) -> tuple[list[_Entry], dict[str, int]]:
+    """Return what lies in a shard, and how many files of each kind may be images and are not read.
+
+    Of each image its name, offset, size and labels, and whether it may have many.
 
     Raises:
         ValueError: not a tar file, one that is cut off, or an image without a label.
     """
     images: dict[str, tuple[int, int]] = {}
+    others: dict[str, str] = {}
     labels: dict[str, tuple[list[str], bool]] = {}
     try:
         # "r:" refuses compressed files, in which nothing can be found by its offset.
@@ -122,7 +135,7 @@ def index(shard: str) -> list[tuple[str, int, int, list[str], bool]]:
             for member in tar:
                 folder, name = os.path.split(member.name)
                 stem, _, extension = name.partition(".")
-                key, extension = os.path.join(folder, stem), f".{extension.lower()}"
+                key, extension = os.path.join(folder, stem), extension and f".{extension.lower()}"
                 if not member.isfile() or name.startswith("."):
                     continue
                 if extension in EXTENSIONS:
@@ -132,6 +145,8 @@ def index(shard: str) -> list[tuple[str, int, int, list[str], bool]]:
                     text = content.read() if content else b""
                     found = _label(text, extension)
                     labels |= {} if found is None else {key: found}
+                elif may_be_image(name, extension):
+                    others[key] = extension
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(
             f"The data needs whole, uncompressed tar files. Received: {shard!r} ({error})"
@@ -142,7 +157,8 @@ def index(shard: str) -> list[tuple[str, int, int, list[str], bool]]:
             "A shard needs images, and a .cls or .json file with the label of each. Received: "
             f"{few(bare) or 'no images'} without one in {shard!r}"
         )
-    return [(key, *images[key], *labels[key]) for key in images]
+    passed_over = Counter(others[key] for key in labels if key in others and key not in images)
+    return [(key, *images[key], *labels[key]) for key in images], passed_over
 
 
 def _label(text: bytes, extension: str) -> tuple[list[str], bool] | None:

@@ -141,3 +141,17 @@ def test_shards_that_cannot_be_used_say_why(tmp_path):
     empty = write(tmp_path / "e.tar", {"1.txt": b"x"})
     with pytest.raises(ValueError, match="Received: no images without one in"):
         shards.find(str(empty), None)
+
+
+def test_labelled_files_of_other_kinds_are_told_of(tmp_path, caplog):
+    members = sample("1", 1, "cat") | sample("2", 2, "dog")
+    members |= {"3.heic": b"ftypheic", "3.cls": b"dog", "3.txt": b"a caption"}
+    members |= {"4.heic": b"no label", "5.cls": b"dog", "5.txt": b"a caption alone"}
+    write(tmp_path / "a.tar", members)
+    for _ in range(2):  # from the file, and from what is kept of it
+        caplog.clear()
+        assert len(shards.find(f"{tmp_path}/a.tar", None).parts["all"]) == 2
+        assert [one.getMessage() for one in caplog.records] == [
+            f"{tmp_path}/a.tar: 1 file is not taken for images: 1 .heic. Convert images of other "
+            "kinds, for example with `magick mogrify -format jpg *.heic`."
+        ]
