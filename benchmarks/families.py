@@ -8,11 +8,11 @@ the same weights on both sides, turns in one process, the best of PyTorch's layo
 """
 
 import argparse
+import functools
 import gc
 import importlib
 import importlib.metadata
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ import torch
 from benchmarks import cases, loops, report, speed
 from kcv import models
 from kcv.weights import names
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 FAMILIES = (
     *("alexnet", "vgg11_bn", "googlenet", "inception_v3", "resnet50d", "resnext50_32x4d"),
@@ -95,19 +93,17 @@ def build(name: str, size: int):
     Raises:
         ValueError: if neither library has it.
     """
-    import parity_references as references
-
-    references.prepare()
-    found = [c for c in references.cases() if c.model == name and c.dialect in LIBRARIES and c.odd]
+    references = _references()
+    found = [c for c in references.cases() if c.model == name and c.dialect in LIBRARIES]
     if not found:
         raise ValueError(f"timm and torchvision have no network like it. Received: {name!r}.")
-    case = found[0]
+    case = max(found, key=lambda one: one.odd)  # those of any size first
     changes: dict[str, Any] = {key: 0.0 for key in OFF if key in models.fields(name)}
     changes |= names.numerics(name, f"{case.dialect}/{case.reference}")
     if name in HEADED:
         changes["aux"] = False
     model = models.build(name, image_size=size, **changes)
-    make = partial(_reference, references, case, size)
+    make = functools.partial(_reference, references, case, size)
     reference = make()
     _shake(reference)
     tensors = {k: v.detach().numpy().copy() for k, v in reference.state_dict().items()}
@@ -119,6 +115,15 @@ def build(name: str, size: int):
         return twin
 
     return model, same
+
+
+@functools.cache
+def _references():
+    """Return the module of the references of the parity table, ready for torchvision."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+    module = importlib.import_module("parity_references")
+    module.prepare()
+    return module
 
 
 def _reference(references, case, size: int) -> torch.nn.Module:

@@ -2,14 +2,33 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
-import keras
 from tqdm import tqdm
 
 DELAY = 1.0  # seconds for which nobody needs to be told anything
-EVERY = 0.1  # seconds from one state to the next
+
+
+class _Bar(tqdm):
+    """tqdm's, quiet until its delay is over, and without what tqdm shares with other processes.
+
+    tqdm draws a bar at once where something is logged, and then does not wipe it; its monitor is a
+    thread in processes that kcv forks, its lock decides how `multiprocessing` starts them.
+    """
+
+    monitor_interval = 0
+
+    def refresh(self, *args, **kwargs):
+        if self.disable:
+            return
+        if self.delay <= 0 or self._time() >= self.start_t + self.delay:
+            super().refresh(*args, **kwargs)
+
+
+_Bar.set_lock(threading.RLock())
 
 
 def bar(title: str, items: Iterable | None = None, **options: Any) -> tqdm:
@@ -20,9 +39,9 @@ def bar(title: str, items: Iterable | None = None, **options: Any) -> tqdm:
         items: gives them one after the other; without them `update(n)` counts.
         options: of tqdm, such as `total` and `unit`; images are counted by default.
     """
-    defaults = {"unit": " images", "leave": False, "disable": None}
-    defaults |= {"delay": DELAY, "mininterval": EVERY}
-    return fitted(sys.stderr, iterable=items, desc=title, **{**defaults, **options})
+    options = {"unit": " images", "leave": False, "delay": DELAY, **options}
+    hidden = not is_terminal(sys.stderr)
+    return fitted(sys.stderr, iterable=items, desc=title, disable=hidden, **options)
 
 
 def fitted(file, **options: Any) -> tqdm:
@@ -31,9 +50,22 @@ def fitted(file, **options: Any) -> tqdm:
     Some terminals report 0 (`docker exec -t`, some CI), which for tqdm leaves no room for a bar.
     """
     columns, rows = _size(file)
-    made = tqdm(file=file, ncols=columns, nrows=rows, **options)
+    made = _Bar(file=file, ncols=columns, nrows=rows, **options)
     made.dynamic_ncols = _size  # `True` would be tqdm's own
     return made
+
+
+def above(file) -> AbstractContextManager:
+    """Return a context in which lines can be written to a file, above the bars on it."""
+    return _Bar.external_write_mode(file)
+
+
+def is_terminal(file) -> bool:
+    """Return whether a person may watch: not in a closed file, and not where there is none."""
+    try:
+        return file.isatty()
+    except (AttributeError, ValueError):
+        return False
 
 
 def _size(file) -> tuple[int | None, int | None]:
@@ -43,26 +75,3 @@ def _size(file) -> tuple[int | None, int | None]:
     except (OSError, ValueError, AttributeError):
         return None, None
     return (columns or 80) - 1, (rows or 24) - 1
-
-
-class Watched(keras.callbacks.Callback):
-    """Shows how far `predict` has come.
-
-    Args:
-        title: what is being done.
-        images: how many there are.
-        batch_size: images in a batch.
-    """
-
-    def __init__(self, title: str, images: int, batch_size: int):
-        super().__init__()
-        self.title, self.images, self.batch_size = title, images, batch_size
-
-    def on_predict_begin(self, logs=None):
-        self.bar = bar(self.title, total=self.images)
-
-    def on_predict_batch_end(self, batch, logs=None):
-        self.bar.update(min(self.batch_size, self.images - self.bar.n))
-
-    def on_predict_end(self, logs=None):
-        self.bar.close()

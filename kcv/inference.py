@@ -19,7 +19,7 @@ import numpy as np
 
 import kcv.models  # noqa: F401  # the layers of kcv can be loaded only once they are registered
 from kcv import bars, inputs
-from kcv.data.ahead import ahead
+from kcv.data.beforehand import map_ahead
 from kcv.data.images import ImageError
 from kcv.data.views import VIEWS, check_kind
 
@@ -83,7 +83,7 @@ def predict(
     count, read = max(1, batch_size // VIEWS[views]), partial(_pixels_or_reason, info, views)
     shown = bars.bar("Classifying", total=len(items))
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads, shown:
-        for chunk, pixels in ahead(threads, read, items, count):
+        for chunk, pixels in map_ahead(threads, read, items, count):
             scores = _means(network, [x for x in pixels if not isinstance(x, str)], several)
             for item, x in zip(chunk, pixels, strict=True):
                 answer = x if isinstance(x, str) else next(scores)

@@ -9,6 +9,7 @@ before it. Published recipes of torchvision and timm want PyTorch's; Keras' own 
 """
 
 import math
+from operator import is_
 
 import keras
 from keras import ops
@@ -28,7 +29,7 @@ class _Prepared:
     """What one step on torch needs of a list of variables; made anew when something changes."""
 
     def __init__(self, optimizer, variables):
-        self.variables, self.settings = variables, optimizer._settings()
+        self.variables, self.settings = list(variables), optimizer._settings()
         values = [v._value for v in variables]
         self.orders = kernels.updates.orders(values)
         self.values = self.turned(values)
@@ -49,7 +50,8 @@ class _Prepared:
 
     def is_current(self, variables, settings) -> bool:
         """Return whether all is as it was, and lies where it lay."""
-        same = self.variables is variables and self.settings == settings
+        same = len(variables) == len(self.variables) and self.settings == settings
+        same = same and all(map(is_, variables, self.variables))
         return same and kernels.updates.places(self.sources) == self.places
 
 

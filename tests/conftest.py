@@ -6,12 +6,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import fcntl
+import functools
 import gc
 import logging
-import pty
 import struct
-import termios
 import threading
 
 import keras
@@ -46,19 +44,20 @@ def _log_as_it_was():
 @pytest.fixture
 def drawn():
     """Give `drawn(write, columns=80, rows=24)`: what `write(file)` draws on a real terminal."""
+    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
 
     def on_terminal(write, columns=80, rows=24):
         ours, its = pty.openpty()
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         parts = []
-        reader = threading.Thread(target=lambda: parts.extend(iter(lambda: _read(ours), b"")))
+        read = lambda: parts.extend(iter(lambda: _read(ours), b""))  # noqa: E731
+        reader = threading.Thread(target=read, daemon=True)
         reader.start()
-        try:
-            with os.fdopen(its, "w") as file:
-                write(file)
-        finally:
-            reader.join()
-            os.close(ours)
+        with os.fdopen(its, "w") as file:
+            write(file)
+        reader.join(30)
+        assert not reader.is_alive(), "somebody holds the terminal open"
+        os.close(ours)
         return b"".join(parts).decode()
 
     return on_terminal
@@ -82,7 +81,8 @@ def on_stderr(drawn, monkeypatch):
             with monkeypatch.context() as patch:
                 patch.setattr("sys.stderr", file)
                 patch.setattr(bars, "DELAY", 0.0)
-                patch.setattr(bars, "EVERY", 0.0)
+                often = functools.partialmethod(bars._Bar.__init__, mininterval=0)
+                patch.setattr(bars._Bar, "__init__", often)
                 work()
 
         return drawn(write)

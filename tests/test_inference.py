@@ -1,8 +1,10 @@
 """Prediction with small real models, on real files, whole and broken."""
 
 import csv
+import errno
 import json
 import logging
+import os
 
 import keras
 import numpy as np
@@ -140,6 +142,7 @@ def test_folder_is_read_in_order_and_bad_files_cost_only_themselves(run, photos,
 
 def test_files_of_other_kinds_are_told_of_and_hidden_folders_left_out(run, photos, caplog):
     (photos / "x.heic").write_bytes(b"ftypheic")
+    (photos / "model.keras").write_bytes(b"nobody takes this for an image")
     (photos / ".thumbnails").mkdir()
     Image.new("L", (5, 5)).save(photos / ".thumbnails" / "a.png")
     (photos / "linked").symlink_to(photos / "more")
@@ -147,6 +150,23 @@ def test_files_of_other_kinds_are_told_of_and_hidden_folders_left_out(run, photo
     names = ["a.png", "b_cut.png", "c_text.jpg", "linked/香蕉.jpg", "more/香蕉.jpg", "z.bmp"]
     assert [one["path"] for one in results] == [str(photos / name) for name in names]
     assert f"{photos}: 1 file is not taken for images: 1 .heic. Convert" in caplog.text
+
+
+def test_a_folder_that_may_not_be_read_costs_only_itself(run, photos, caplog, monkeypatch):
+    scandir = os.scandir  # the rights of files do not bind the user of every test
+
+    def refuse(path):
+        if os.fspath(path).endswith("more"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    results = predict(run, photos)
+    assert [one["path"] for one in results][-1] == str(photos / "z.bmp")
+    assert len(results) == 4
+    assert f"no permission to read {photos / 'more'}." in caplog.text
+    with pytest.raises(PermissionError):
+        predict(run, photos / "more")
 
 
 def test_a_terminal_shows_how_far_prediction_has_come(run, photos, on_stderr):

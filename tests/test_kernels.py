@@ -51,3 +51,20 @@ def test_the_mean_cross_entropy_is_the_mean_of_the_cross_entropies(soft, smoothi
 def test_hits_are_counted():
     scores = keras.ops.convert_to_tensor([[0.0, 2.0], [3.0, 1.0], [0.0, 1.0]])
     assert int(kernels.hits(scores, keras.ops.convert_to_tensor([1, 1, 1]))) == 2
+
+
+@pytest.mark.skipif(not kernels.TORCH, reason="types of torch")
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int8", "int32", "bool", "float32", "float64"])
+def test_labels_of_any_type_are_hit(kind):
+    import torch
+
+    labels = torch.tensor([[1], [1], [1]]).to(getattr(torch, kind))
+    assert int(kernels.hits(torch.tensor([[0.0, 2.0], [3.0, 1.0], [0.0, 1.0]]), labels)) == 2
+
+
+@pytest.mark.skipif(not kernels.TORCH, reason="types of torch")
+def test_labels_in_half_precision_are_not_hit_by_their_neighbours():
+    import torch
+
+    scores = torch.eye(258)[257:]
+    assert int(kernels.hits(scores, torch.tensor([256], dtype=torch.bfloat16))) == 0

@@ -244,3 +244,21 @@ def test_the_learning_rate_is_read_from_the_device_only_when_it_changed():
     optimizer.apply([0 * g for g in grads], net.trainable_weights)
     np.testing.assert_array_equal(before[0], net.get_weights()[0])
     assert int(optimizer.iterations) == 5
+
+
+@pytest.mark.parametrize("make", [optimizers.SGD, optimizers.AdamW])
+def test_a_list_of_variables_may_be_changed_in_place(make):
+    a, b, other = (keras.Variable(np.ones(3, "float32")) for _ in range(3))
+    optimizer = make(0.1)
+    optimizer.build([a, b])
+    given, grads = [a, b], [torch.ones(3), torch.zeros(3)]
+    optimizer.apply(grads, given)
+    given.reverse()
+    before = [np.array(v) for v in (a, b)]
+    optimizer.apply(grads, given)
+    after = [np.array(v) for v in (a, b)]
+    assert (after[1] < before[1]).all()  # now the first
+    given[0] = other
+    with pytest.raises(ValueError, match="Unknown variable"):
+        optimizer.apply(grads, given)
+    np.testing.assert_array_equal(other, np.ones(3))

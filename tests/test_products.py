@@ -252,6 +252,17 @@ def test_of_a_kernel_that_meets_single_pixels_one_place_is_computed(size, stride
     for a, b in zip(found, right, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
     assert found[2].stride() == kernel.stride()
-    with FlopCounterMode(display=False) as counter:
-        products.gradient_of_map(grad, x, kernel, *places)
-    assert counter.get_total_flops() == 2 * 3 * 6 * 8
+    for work in (products.gradient_of_map, products.gradient_of_kernel):
+        with FlopCounterMode(display=False) as counter:
+            work(grad, x, kernel, *places)
+        assert counter.get_total_flops() == 2 * 3 * 6 * 8
+    x, kernel, (row, column) = x.detach(), kernel.detach(), places[1]
+    hidden = torch.full_like(kernel, torch.nan)  # at every place that is not met
+    hidden[:, :, row, column] = kernel[:, :, row, column]
+    torch.testing.assert_close(products.forward(x, hidden, *places), wanted.detach())
+
+
+@pytest.mark.parametrize("kind", products.BOUNDS)
+@pytest.mark.parametrize("kernel", [(256, 256, 5, 5), (256, 1, 5, 5)])
+def test_a_kernel_that_is_larger_than_its_map_is_left_to_torch(kernel, kind):
+    assert products.ways((4, 256, 2, 2), kernel, (1, 1), (0, 0), kind) is None

@@ -1,4 +1,4 @@
-"""One progress bar for the whole run."""
+"""One progress bar for the whole run, and one for a prediction."""
 
 import sys
 import time
@@ -28,7 +28,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.started = time.perf_counter()
-        if not (hasattr(self.file, "isatty") and self.file.isatty()):
+        if not bars.is_terminal(self.file):
             return
         self.bar = bars.fitted(
             self.file,
@@ -71,6 +71,22 @@ class Progress(keras.callbacks.Callback):
         """Take the bar away; safe to call twice, also after an exception."""
         if self.bar is not None:
             self.bar.close()
+
+
+class PredictionProgress(keras.callbacks.Callback):
+    """Moves a bar on with every batch that `predict` has answered.
+
+    Args:
+        bar: of `kcv.bars`, whose total is the number of images.
+        batch_size: images in a batch.
+    """
+
+    def __init__(self, bar, batch_size: int):
+        super().__init__()
+        self.bar, self.batch_size = bar, batch_size
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.bar.update(min(self.batch_size, self.bar.total - self.bar.n))
 
 
 def _numbers(logs) -> str:

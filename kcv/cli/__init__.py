@@ -12,9 +12,9 @@ class Spoken(logging.StreamHandler):
     """Writes lines above a bar of progress, not into it."""
 
     def emit(self, record):
-        from tqdm import tqdm  # here, as help needs none
+        from kcv import bars  # here, as help needs none
 
-        with tqdm.external_write_mode(self.stream):
+        with bars.above(self.stream):
             super().emit(record)
 
 

@@ -30,6 +30,13 @@ _OTHERS = {
     ".md", ".rst", ".html", ".htm", ".log", ".db", ".lnk", ".url", ".aae", ".xmp", ".py", ".ipynb",
     ".sh", ".md5", ".sha256",
 }  # fmt: skip
+# Images that kcv does not read.
+OTHER_IMAGES = {
+    ".heic", ".heif", ".hif", ".jxl", ".ico", ".cur", ".tga", ".psd", ".svg", ".svgz", ".eps",
+    ".exr", ".hdr", ".dds", ".pcx", ".sgi", ".xcf", ".xbm", ".xpm", ".dng", ".cr2", ".cr3", ".nef",
+    ".arw", ".orf", ".rw2", ".raf", ".raw", ".dcm", ".avif", ".jp2", ".j2k", ".jpx", ".fits",
+    ".mng", ".qoi",
+} - EXTENSIONS  # fmt: skip
 _OTHER_NAMES = {"readme", "license", "licence", "copying", "makefile", "icon\r"}
 PARTS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -98,13 +105,21 @@ def read(root: str) -> tuple[list[str], dict[str, Files]]:
 def below(root: str) -> list[str]:
     """Return all images below a folder, whatever folders they lie in, sorted.
 
-    Hidden files and folders are passed over, symbolic links followed; files that may be images and
-    are not read are told of.
+    Hidden files and folders are passed over, symbolic links followed; images that are not read, and
+    folders that may not be, are told of.
+
+    Raises:
+        PermissionError: the folder itself may not be read.
     """
-    others = Counter[str]()
-    found = sorted(_images(root, "", set(), others))
-    if others:
-        log.warning("%s: %s %s", root, count_others(others), way_out(others))
+    others, closed = Counter[str](), dict[str, PermissionError]()
+    found = sorted(_images(root, "", set(), others, closed))
+    if root in closed:
+        raise closed[root]
+    if closed:
+        log.warning("%s: no permission to read %s.", root, _few(sorted(closed)))
+    images = {kind: others[kind] for kind in OTHER_IMAGES & others.keys()}
+    if images:
+        log.warning("%s: %s %s", root, count_others(images), way_out(images))
     return [os.path.join(root, *path.split("/")) for path in found]
 
 
@@ -150,9 +165,9 @@ def _is_image(entry: os.DirEntry) -> bool:
     return _extension(entry) in EXTENSIONS and not entry.is_dir()
 
 
-def may_be_image(name: str, extension: str) -> bool:
-    """Return whether somebody may take a file for an image, by its name and extension."""
-    return extension not in _OTHERS if extension else name.lower() not in _OTHER_NAMES
+def _may_be_image(entry: os.DirEntry) -> bool:
+    extension = _extension(entry)
+    return extension not in _OTHERS if extension else entry.name.lower() not in _OTHER_NAMES
 
 
 def _part_folders(root: str) -> dict[str, str]:
@@ -221,7 +236,13 @@ def _images_lie(count: int) -> str:
     return "1 image lies" if count == 1 else f"{count:,} images lie"
 
 
-def _images(path: str, prefix: str, above: set[str], others: Counter[str]) -> Iterator[str]:
+def _images(
+    path: str,
+    prefix: str,
+    above: set[str],
+    others: Counter[str],
+    closed: dict[str, PermissionError] | None = None,
+) -> Iterator[str]:
     """Walk through a class folder.
 
     Args:
@@ -229,16 +250,24 @@ def _images(path: str, prefix: str, above: set[str], others: Counter[str]) -> It
         prefix: what its paths begin with.
         above: the real paths of the folders around it.
         others: is told of each file that may be an image and is passed over.
+        closed: is told of each folder that may not be read; without it the error is raised.
     """
     above = above | {os.path.realpath(path)}
-    for entry in _entries(path):
+    try:
+        entries = _entries(path)
+    except PermissionError as error:
+        if closed is None:
+            raise
+        closed[path] = error
+        return
+    for entry in entries:
         if _is_image(entry):
             yield prefix + entry.name
         elif entry.is_dir():
             # A symbolic link to a folder around it would never end.
             if os.path.realpath(entry.path) not in above:
-                yield from _images(entry.path, f"{prefix}{entry.name}/", above, others)
-        elif may_be_image(entry.name, _extension(entry)):
+                yield from _images(entry.path, f"{prefix}{entry.name}/", above, others, closed)
+        elif _may_be_image(entry):
             others[_extension(entry)] += 1
 
 

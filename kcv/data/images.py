@@ -5,6 +5,7 @@ colours, 16 bits as shades of grey. Pillow decodes; this module decides what the
 """
 
 import os
+import threading
 import warnings
 from io import BytesIO
 
@@ -62,6 +63,41 @@ def describe(image: ImageLike) -> str:
     raise ImageError(f"An object of type {type(image).__name__}", "is not a path, bytes or image")
 
 
+class _Quiet:
+    """While somebody is in it, Pillow's warnings are not shown; for many threads at once.
+
+    `warnings.catch_warnings` puts back what it found: of two threads that overlap, the second would
+    leave what the first had set.
+    """
+
+    def __init__(self):
+        self.begin()
+
+    def begin(self) -> None:
+        """Start with nobody in it."""
+        self.inside, self.lock, self.caught = 0, threading.Lock(), warnings.catch_warnings()
+
+    def __enter__(self):
+        with self.lock:
+            if not self.inside:
+                self.caught = warnings.catch_warnings()
+                self.caught.__enter__()
+                # of damage that does not matter, once for each of many files, and of large sizes
+                warnings.filterwarnings("ignore", module=r"PIL\b")
+            self.inside += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.caught.__exit__(*error)
+
+
+quiet = _Quiet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=quiet.begin)  # somebody may be in it just then
+
+
 def open_image(image: str | os.PathLike | bytes, name: str) -> Image.Image:
     """Open an image; only its header is read here."""
     try:
@@ -69,8 +105,7 @@ def open_image(image: str | os.PathLike | bytes, name: str) -> Image.Image:
         if length == 0:
             raise ImageError(name, "is empty")
         file = BytesIO(image) if isinstance(image, bytes) else image
-        # Pillow warns of damage that does not matter, and of sizes that are refused below.
-        with warnings.catch_warnings(action="ignore"):
+        with quiet:
             picture = Image.open(file, formats=FORMATS)
     except FileNotFoundError as error:
         raise ImageError(name, "does not exist") from error

@@ -1,7 +1,6 @@
 """Reading of single images: whole, or as much of a JPEG file as is needed."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -105,8 +104,7 @@ def _read(image: ImageLike, channels: int) -> np.ndarray:
         if pixels is not None:
             return pixels
     try:
-        # Pillow warns of damage that does not matter (in EXIF data), once for each of many files.
-        with warnings.catch_warnings(action="ignore"):
+        with images.quiet:
             if isinstance(image, np.ndarray):
                 image = images.from_array(image, name)
             if isinstance(image, Image.Image):

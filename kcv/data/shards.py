@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kcv.data import cache
-from kcv.data.folder import EXTENSIONS, PARTS, count_others, may_be_image, way_out
+from kcv.data.folder import EXTENSIONS, OTHER_IMAGES, PARTS, count_others, way_out
 from kcv.data.found import Found, native_size
 from kcv.data.sources import PackedSource, Source
 from kcv.data.tables import CLASSES, check_classes, few, read_names
@@ -119,7 +119,7 @@ _Entry = tuple[str, int, int, list[str], bool]
 
 
 def contents(shard: str) -> tuple[list[_Entry], dict[str, int]]:
-    """Return what lies in a shard, and how many files of each kind may be images and are not read.
+    """Return what lies in a shard, and how many labelled images of each kind are not read.
 
     Of each image its name, offset, size and labels, and whether it may have many.
 
@@ -135,7 +135,7 @@ def contents(shard: str) -> tuple[list[_Entry], dict[str, int]]:
             for member in tar:
                 folder, name = os.path.split(member.name)
                 stem, _, extension = name.partition(".")
-                key, extension = os.path.join(folder, stem), extension and f".{extension.lower()}"
+                key, extension = os.path.join(folder, stem), f".{extension.lower()}"
                 if not member.isfile() or name.startswith("."):
                     continue
                 if extension in EXTENSIONS:
@@ -145,19 +145,21 @@ def contents(shard: str) -> tuple[list[_Entry], dict[str, int]]:
                     text = content.read() if content else b""
                     found = _label(text, extension)
                     labels |= {} if found is None else {key: found}
-                elif may_be_image(name, extension):
+                elif extension in OTHER_IMAGES:
                     others[key] = extension
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(
             f"The data needs whole, uncompressed tar files. Received: {shard!r} ({error})"
         ) from error
     bare = [key for key in images if key not in labels]
+    passed_over = Counter(others[key] for key in labels if key in others and key not in images)
     if bare or not images:
+        other = f" {count_others(passed_over)} {way_out(passed_over)}" if passed_over else ""
+        received = f"{few(bare)} without one" if bare else "no images"
         raise ValueError(
             "A shard needs images, and a .cls or .json file with the label of each. Received: "
-            f"{few(bare) or 'no images'} without one in {shard!r}"
+            f"{received} in {shard!r}.{other}"
         )
-    passed_over = Counter(others[key] for key in labels if key in others and key not in images)
     return [(key, *images[key], *labels[key]) for key in images], passed_over
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kcv import bars
-from kcv.data.ahead import ahead
 from kcv.data.batches import Batches
+from kcv.data.beforehand import map_ahead
 from kcv.data.resizing import covering, middle, resize_image
 
 VIEWS = {"one": 1, "flip": 2, "three": 3, "six": 6, "ten": 10}
@@ -90,7 +90,7 @@ def batches_of(
 
     # Decoding gives the interpreter to others.
     with ThreadPoolExecutor(max(1, batches.workers)) as threads:
-        for indices, found in ahead(threads, of, range(len(batches.source)), count):
+        for indices, found in map_ahead(threads, of, range(len(batches.source)), count):
             yield np.stack(found), batches.labels[np.asarray(indices)]
 
 

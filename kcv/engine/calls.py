@@ -254,7 +254,7 @@ def _multiply(layer, tensors) -> Call | None:
 def _concatenate(layer, tensors) -> Call | None:
     rank = len(tensors[0].shape)
     channels = layer.axis % rank == 3 and rank == 4
-    if not channels or len({t.dtype for t in tensors}) != 1:
+    if len(tensors) < 2 or not channels or len({t.dtype for t in tensors}) != 1:
         return None
     return Call(lambda t, training: torch.cat(t, 1), "first", pure=True)
 

@@ -47,10 +47,10 @@ class Feed(ArrayDataAdapter):
     def get_torch_dataloader(self):
         cuda = self.device.type == "cuda"
         arrays = convert_to_sliceable(self._inputs, target_backend="torch")
-        loader = Loader(Rows(arrays, cuda, not self._shuffle), self._batches())
+        loader = Rows(arrays, self._batches(), pinned=cuda, ordered=not self._shuffle)
         return Ahead(loader, self.device) if cuda else loader
 
-    def _batches(self) -> torch.utils.data.Sampler:
+    def _batches(self) -> Iterable[list[int]]:
         """Return what gives the numbers of the rows of each batch."""
         rows, kinds = range(self._num_samples), torch.utils.data
         if self._shuffle == "batch":
@@ -59,26 +59,7 @@ class Feed(ArrayDataAdapter):
         return kinds.BatchSampler(order, self._batch_size, False)
 
 
-class Loader:
-    """Batches of rows in the order that torch's loader would draw.
-
-    That one takes 9 microseconds for a batch of two rows of 8 numbers (this 4; one core of an AMD
-    EPYC), as it looks whether it is profiled: on a GPU beside the thread that launches the work.
-
-    Args:
-        rows: gives a batch of them.
-        batches: the numbers of the rows of each batch.
-    """
-
-    def __init__(self, rows: "Rows", batches: torch.utils.data.Sampler):
-        self.rows, self.batches = rows, batches
-
-    def __iter__(self) -> Iterator[Any]:
-        torch.empty((), dtype=torch.int64).random_()  # torch's loader draws a seed for its workers
-        return map(self.rows.__getitems__, self.batches)
-
-
-class Shuffled(torch.utils.data.Sampler):
+class Shuffled:
     """Batches of a sampler, each in an order of its own."""
 
     def __init__(self, batches: torch.utils.data.BatchSampler):
@@ -88,24 +69,29 @@ class Shuffled(torch.utils.data.Sampler):
         for batch in self.batches:
             yield [batch[i] for i in torch.randperm(len(batch))]
 
-    def __len__(self):
-        return len(self.batches)
 
+class Rows:
+    """Rows of nested arrays, a batch of them at a time, in memory of its own, in Keras's order.
 
-class Rows(torch.utils.data.Dataset):
-    """Rows of nested arrays, a batch of them at a time, in memory of its own.
+    torch's loader takes 9 microseconds for a batch of two rows of 8 numbers (this 4; one core of an
+    AMD EPYC), as it looks whether it is profiled: on a GPU beside who launches the work.
 
     Args:
         arrays: nested, what Keras cuts into batches.
+        batches: the numbers of the rows of each batch.
         pinned: whether the memory is to be page-locked.
         ordered: whether the rows of a batch always follow one another.
     """
 
-    def __init__(self, arrays, pinned: bool, ordered: bool):
+    def __init__(self, arrays, batches: Iterable[list[int]], *, pinned: bool, ordered: bool):
         self.arrays = _map(_pinnable if pinned else _plain, arrays)
-        self.ordered = ordered
+        self.batches, self.ordered = batches, ordered
 
-    def __getitems__(self, indices: list[int]):
+    def __iter__(self) -> Iterator[Any]:
+        torch.empty((), dtype=torch.int64).random_()  # torch's loader draws a seed for its workers
+        return map(self._batch, self.batches)
+
+    def _batch(self, indices: list[int]):
         where = slice(indices[0], indices[-1] + 1) if self.ordered else indices
         return _map(lambda array: _taken(array, where), self.arrays)
 

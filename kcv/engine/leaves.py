@@ -9,9 +9,13 @@ taken for: a view of the weight, or, in another type, a copy that all are writte
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from operator import eq
+from operator import attrgetter
 
 import torch
+
+from kcv import kernels
+
+value_of = attrgetter("_value")
 
 
 class Reader:
@@ -33,9 +37,11 @@ class Reader:
     @property
     def get(self) -> Callable[[], torch.Tensor | None]:
         """What gives the same as the reader, faster where nothing is turned or cast."""
-        # such a weight never has a leaf
-        plain = self.variable is None or (self.dtype is None and self.order is None)
-        return partial(_value, self.variable) if plain else self
+        # a weight that is neither turned nor cast never has a leaf
+        if self.variable is None:
+            return lambda: None
+        plain = self.dtype is None and self.order is None
+        return partial(value_of, self.variable) if plain else self
 
     def __call__(self):
         if self.leaf is not None or self.variable is None:
@@ -54,10 +60,6 @@ class Reader:
         return value.permute([self.order.index(axis) for axis in range(len(self.order))])
 
 
-def _value(variable):
-    return None if variable is None else variable._value
-
-
 class Leaves:
     """The leaves of a plan's readers: opened before a step, closed after its backward pass.
 
@@ -69,7 +71,7 @@ class Leaves:
         self.readers = [r for r in readers if often[id(r.variable)] == 1 and _gains(r)]
         self.sources = [r.variable._value for r in self.readers]
         turned = [r.turned(v.detach()) for r, v in zip(self.readers, self.sources, strict=True)]
-        self.places = [v.data_ptr() for v in self.sources]
+        self.places = kernels.updates.places(self.sources)
         self.leaves = [
             (view if r.dtype is None else view.to(r.dtype)).requires_grad_()
             for r, view in zip(self.readers, turned, strict=True)
@@ -82,7 +84,7 @@ class Leaves:
 
     def is_current(self) -> bool:
         """Return whether every weight lies where it lay."""
-        return all(map(eq, map(torch.Tensor.data_ptr, self.sources), self.places))
+        return kernels.updates.places(self.sources) == self.places
 
     def open(self) -> None:
         """Let the readers give leaves, which hold the weights of the moment."""

@@ -15,7 +15,7 @@ from kcv.engine.chains import fold
 from kcv.engine.graph import UncoveredError, flatten, parts
 from kcv.engine.writer import Buffer, Writer
 
-VERSION = attrgetter("_version")
+version_of = attrgetter("_version")
 
 
 class Plan:
@@ -97,7 +97,7 @@ class Predictor:
 
     def __call__(self, x, training: bool = False):
         values = [v._value for v in self.sources]
-        stamp = [*map(VERSION, values), *map(torch.Tensor.data_ptr, values)]
+        stamp = [*map(version_of, values), *map(torch.Tensor.data_ptr, values)]
         if stamp != self.stamp:
             self._renew()
             self.stamp = stamp

@@ -6,10 +6,10 @@ from operator import attrgetter, is_
 import torch
 
 from kcv.engine import plan as plans
-from kcv.engine.leaves import Leaves
+from kcv.engine.leaves import Leaves, value_of
 from kcv.engine.objective import fast_loss
 
-VALUE, LEARNS = attrgetter("_value"), attrgetter("requires_grad")
+learns = attrgetter("requires_grad")
 
 
 def is_own(model, method: str) -> bool:
@@ -49,8 +49,8 @@ class Session:
 
     def find(self, model) -> None:
         """Look up weights and loss, unless they are those of the last step."""
-        same = self.values and all(map(is_, map(VALUE, self.known), self.values))
-        same = same and all(map(is_, map(LEARNS, self.values), self.flags))
+        same = self.values and all(map(is_, map(value_of, self.known), self.values))
+        same = same and all(map(is_, map(learns, self.values), self.flags))
         if same and (self.leaves is None or self.leaves.is_current()):
             return
         self.known = list(model.weights)

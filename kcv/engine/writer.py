@@ -77,7 +77,7 @@ class Writer:
         sources = [self.find(slot, "last") for slot in node.sources]
         step = _general(node, sources, casts(node))
         op = node.op
-        if isinstance(op, keras.Layer) and op.weights and op.compute_dtype != op.variable_dtype:
+        if isinstance(op, keras.Layer) and op.weights:  # also in another type than all around it
             step = _scoped(step, op.compute_dtype if op.autocast else None)
         self.actions.append(Action(step, sources, node.targets))
         for target in node.targets:

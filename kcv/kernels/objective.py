@@ -65,6 +65,6 @@ def mean_cross_entropy(logits, labels, smoothing: float = 0.0):
 def hits(scores, labels):
     """Count the samples whose best score `(B, K)` is their class number `(B,)` or `(B, 1)`."""
     if TORCH:
-        return (scores.argmax(-1) == labels.reshape(-1)).sum()
+        return (scores.argmax(-1) == labels.reshape(-1).long()).sum()
     best = ops.argmax(scores, -1)
     return ops.sum(ops.equal(best, ops.cast(ops.reshape(labels, (-1,)), best.dtype)))

@@ -87,9 +87,12 @@ def ways(image, kernel, stride, padding, kind: str) -> Ways | None:
     """
     out, channels, *size = kernel
     edges = list(zip(image[2:], size, stride, padding, strict=True))
+    outputs = _outputs(edges)
+    if min(outputs) < 1:
+        return None  # torch says what is wrong
     if channels != image[1]:
         return _ways_of_depthwise(image, edges, kind)
-    area, numbers = math.prod(_outputs(edges)), math.prod(kernel)
+    area, numbers = math.prod(outputs), math.prod(kernel)
     pixels = image[0] * area
     if size == [1, 1]:
         return _ways_of_pointwise(area, pixels, numbers, kind)

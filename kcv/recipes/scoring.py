@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kcv import bars, report
+from kcv.callbacks.progress import PredictionProgress
 from kcv.data import views as looks
 from kcv.inference import sigmoid, softmax
 from kcv.report import scores
@@ -33,9 +34,9 @@ def score(model: keras.Model, batches, save: Path | None = None, views: str = "o
     several = labels.ndim == 2
     to_scores = sigmoid if several else softmax
     if views == "one":
-        title = f"Scoring part {batches.part!r}"
-        watched = bars.Watched(title, len(labels), batches.batch_size)
-        probabilities = to_scores(model.predict(batches, verbose=0, callbacks=[watched]))
+        with bars.bar(f"Scoring part {batches.part!r}", total=len(labels)) as bar:
+            progress = PredictionProgress(bar, batches.batch_size)
+            probabilities = to_scores(model.predict(batches, verbose=0, callbacks=[progress]))
     else:
         probabilities = looks.predict(model, batches, views, scores=to_scores)
     measure = _several_classes if several else _one_class

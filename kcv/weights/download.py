@@ -217,9 +217,11 @@ def _write(answer, part: Path) -> None:
 
 def _bar(part: Path, total: int | None, start: int) -> tqdm:
     name = part.name.removesuffix(".part")
-    if not sys.stderr.isatty():
+    if not bars.is_terminal(sys.stderr):
         log.info("Loading %s%s", name, f", {total / 2**20:.1f} MiB" if total else "")
-    return bars.bar(name, total=total, initial=start, unit="B", unit_scale=True)
+    return bars.bar(
+        name, total=total, initial=start, unit="B", unit_scale=True, delay=0, leave=True
+    )
 
 
 def _explain(error: urllib.error.HTTPError, url: str, part: Path) -> None:

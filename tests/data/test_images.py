@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import warnings
 import zlib
 from io import BytesIO
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kcv.data import ImageError, read_image
-from kcv.data.images import FORMATS
+from kcv.data.images import FORMATS, quiet
 from kcv.data.reading import problem
 
 # Where Pillow was built with them.
@@ -324,3 +325,18 @@ def test_an_image_error_comes_unharmed_through_a_process_border():
     error = pickle.loads(pickle.dumps(ImageError("a.png", "is empty")))
     assert str(error) == "a.png is empty."
     assert error.reason == "is empty"
+
+
+def test_warnings_are_shown_again_whoever_leaves_first():
+    before = list(warnings.filters)
+    quiet.__enter__()
+    quiet.__enter__()
+    quiet.__exit__(None, None, None)
+    assert warnings.filters != before
+    quiet.__exit__(None, None, None)
+    assert warnings.filters == before
+
+
+def test_while_images_are_read_other_warnings_are_shown():
+    with quiet, pytest.warns(UserWarning, match="of somebody else"):
+        warnings.warn("of somebody else", stacklevel=1)

@@ -139,7 +139,7 @@ def test_shards_that_cannot_be_used_say_why(tmp_path):
     ):
         shards.find(str(bare), None)
     empty = write(tmp_path / "e.tar", {"1.txt": b"x"})
-    with pytest.raises(ValueError, match="Received: no images without one in"):
+    with pytest.raises(ValueError, match="Received: no images in"):
         shards.find(str(empty), None)
 
 
@@ -155,3 +155,12 @@ def test_labelled_files_of_other_kinds_are_told_of(tmp_path, caplog):
             f"{tmp_path}/a.tar: 1 file is not taken for images: 1 .heic. Convert images of other "
             "kinds, for example with `magick mogrify -format jpg *.heic`."
         ]
+
+
+def test_a_shard_of_other_kinds_alone_says_so(tmp_path):
+    write(
+        tmp_path / "a.tar", {"1.heic": b"ftypheic", "1.cls": b"cat", "2.mp4": b"", "2.cls": b"dog"}
+    )
+    text = r"no images in '.*a.tar'. 1 file is not taken for images: 1 .heic. Convert images"
+    with pytest.raises(ValueError, match=text):
+        shards.find(f"{tmp_path}/a.tar", None)

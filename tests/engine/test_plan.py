@@ -8,7 +8,7 @@ import pytest
 from families import MEMBERS
 from test_models import TINY, still, tiny
 
-from kcv import kernels, layers, models
+from kcv import kernels, layers, losses, models
 
 if not kernels.TORCH:
     pytest.skip("the plan is torch's", allow_module_level=True)
@@ -168,6 +168,10 @@ def test_float32_layers_inside_a_mixed_network_stay_float32():
     mine, theirs = run(net, x, False, flat), run(net, x, False, keras_way)
     assert mine[0][0].dtype == torch.float32
     assert_same(mine, theirs, 1e-6)
+    # around a call of the network stands a scope that casts weights
+    torch.testing.assert_close(net(x).detach(), mine[0][0].detach())
+    net.compile("sgd", losses.CrossEntropy())
+    net.fit(x, np.arange(3) % 2, verbose=0)
 
 
 @pytest.mark.parametrize("scale", [True, False])
@@ -181,6 +185,13 @@ def test_layer_norms_without_a_weight_run_in_the_plan(scale, center):
     wanted = keras_way(net, x, False).detach()
     torch.testing.assert_close(net(x).detach(), wanted)
     np.testing.assert_allclose(net.predict(x, verbose=0), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_one_map_may_be_concatenated_alone():
+    image = keras.Input((8, 8, 3))
+    net = models.Model(image, keras.layers.Concatenate()([layers.Conv2D(4, 3)(image)]))
+    x = images(net)
+    torch.testing.assert_close(net(x).detach(), keras_way(net, x, False).detach())
 
 
 def test_several_outputs_come_as_a_list():

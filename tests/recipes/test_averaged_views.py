@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 import kcv
 from kcv import cli, recipes
+from kcv.recipes.scoring import score
 
 SIZE, NAMES = 24, ["cat", "dog", "fox"]
 HOW = {"mode": "crop", "crop_pct": 0.75, "interpolation": "bicubic"}
@@ -141,3 +142,22 @@ def test_a_terminal_shows_how_far_the_scoring_is(run, photos, on_stderr, views):
     text = on_stderr(lambda: found.append(recipes.evaluate(run.path, views=views)))
     count = found[0]["count"]
     assert f" {count}/{count} [" in text[text.index("Scoring part 'test'") :]
+
+
+def test_the_bar_goes_away_where_scoring_fails(run, photos, on_stderr, monkeypatch):
+    test = kcv.data.load(photos, image_size=SIZE, batch_size=1).test
+    whole = type(test).__iter__
+
+    def breaks(batches):
+        yield next(whole(batches))
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(type(test), "__iter__", breaks)
+
+    def work():
+        with pytest.raises(OSError, match="the disk is gone"):
+            score(run.model, test)
+
+    text = on_stderr(work)
+    assert "Scoring part 'test':" in text
+    assert text.split("\r")[-2].strip(" ") == ""
