@@ -175,6 +175,16 @@ def test_only_what_learns_in_float32_is_a_product():
     assert seen.counts == {"kcv.conv2d_product.default": 1}
 
 
+@pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_is_traced_for_an_export_has_no_products():
+    x, kernel = operands((3, 3), dtype=torch.float32)
+    run = lambda x, k: kernels.conv_first(x, k, None, (1, 1), (1, 1), (1, 1), 1)  # noqa: E731
+    graph = str(torch.jit.trace(run, (x, kernel), check_trace=False).graph)
+    assert "aten::_convolution" in graph
+    assert "Product" not in graph
+
+
 # What `python -m benchmarks.products` measured as faster, and as slower.
 @pytest.mark.parametrize(
     ("image", "kernel", "stride", "wanted"),

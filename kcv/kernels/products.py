@@ -163,6 +163,7 @@ def _trains(x, kernel) -> bool:
     return bool(
         not torch.compiler.is_compiling()
         and kernel.requires_grad
+        and not torch.jit.is_tracing()  # an export knows torch's own operations only
         and processor()
         and x.device.type == "cpu"
         and x.dtype == kernel.dtype == torch.float32

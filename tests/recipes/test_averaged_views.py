@@ -145,7 +145,7 @@ def test_a_terminal_shows_how_far_the_scoring_is(run, photos, on_stderr, views):
 
 
 def test_the_bar_goes_away_where_scoring_fails(run, photos, on_stderr, monkeypatch):
-    test = kcv.data.load(photos, image_size=SIZE, batch_size=1).test
+    test = kcv.data.load(f"folder:{photos}", image_size=SIZE, batch_size=1).test
     whole = type(test).__iter__
 
     def breaks(batches):
