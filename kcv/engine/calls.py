@@ -94,11 +94,13 @@ def _conv(layer, tensors) -> Call | None:
     order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
     readers = (_read(layer, variable, order), _read(layer, layer.bias))
     kernel, bias = (reader.get for reader in readers)
-    convolve, stride, dilation = kernels.conv_first, layer.strides, layer.dilation_rate
+    places = (layer.strides, inside, layer.dilation_rate, groups)
 
     def run(x, training):
         x = x if apart is None else F.pad(x, apart)
-        return convolve(x, kernel(), bias(), stride, inside, dilation, groups)
+        # products are for training; on other devices the question alone takes as long as the call
+        convolve = kernels.conv_first if training and x.is_cpu else torch.conv2d
+        return convolve(x, kernel(), bias(), *places)
 
     return _activated(layer, run, "first", readers)
 

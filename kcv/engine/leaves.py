@@ -32,6 +32,7 @@ class Reader:
 
     def __init__(self, variable, dtype: torch.dtype | None, order: tuple[int, ...] | None = None):
         self.variable, self.dtype, self.order = variable, dtype, order
+        self.back = order and tuple(order.index(axis) for axis in range(len(order)))
         self.leaf: torch.Tensor | None = None
 
     @property
@@ -55,9 +56,7 @@ class Reader:
 
     def turned_back(self, value: torch.Tensor) -> torch.Tensor:
         """Return a view in Keras's order."""
-        if self.order is None:
-            return value
-        return value.permute([self.order.index(axis) for axis in range(len(self.order))])
+        return value if self.back is None else value.permute(self.back)
 
 
 class Leaves:

@@ -41,6 +41,7 @@ class Session:
         self.known: list = []
         self.values: list = []
         self.flags: list = []
+        self.learners: list = []
         self.weights: list = []
         self.leaves: Leaves | None = None
         self.loss = self.accuracies = None
@@ -53,9 +54,11 @@ class Session:
         same = same and all(map(is_, map(learns, self.values), self.flags))
         if same and (self.leaves is None or self.leaves.is_current()):
             return
-        self.known = list(model.weights)
+        # all that can learn, frozen or not: the others never get a gradient
+        self.known = [v for layer in model._flatten_layers() for v in layer._trainable_variables]
         self.values = [v._value for v in self.known]
         self.flags = [value.requires_grad for value in self.values]
+        self.learners = [value for value in self.values if value.requires_grad]
         self.weights = model.trainable_weights
         self.loss = fast_loss(model)
         # any other loss may look at the weights itself
@@ -68,7 +71,7 @@ class Session:
 
         Images of another size than the plan's run through another one, on the weights themselves.
         """
-        for value in self.values:
+        for value in self.learners:
             value.grad = None
         if self.leaves is None or not self.plan.admits(x):
             yield

@@ -165,7 +165,7 @@ def _trains(x, kernel) -> bool:
         and kernel.requires_grad
         and not torch.jit.is_tracing()  # an export knows torch's own operations only
         and processor()
-        and x.device.type == "cpu"
+        and x.is_cpu
         and x.dtype == kernel.dtype == torch.float32
         and torch.is_grad_enabled()
     )

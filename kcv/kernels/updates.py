@@ -38,16 +38,15 @@ class HostNumber:
 
 def _aligned(grads, values):
     """Return the gradients in the memory order of the values; those that are stay as they are."""
+    strides = (map(torch.Tensor.stride, tensors) for tensors in (grads, values))
     return [
-        g if _same_order(g, v) else torch.empty_like(v).copy_(g)
-        for g, v in zip(grads, values, strict=True)
+        g if a == b or _same_order(g, v) else torch.empty_like(v).copy_(g)
+        for g, v, a, b in zip(grads, values, *strides, strict=True)
     ]
 
 
 def _same_order(a, b) -> bool:
     """Return whether two tensors of one shape lie alike; the stride of an axis of one is idle."""
-    if a.stride() == b.stride():
-        return True
     strides = zip(a.stride(), b.stride(), a.shape, strict=True)
     return all(x == y for x, y, size in strides if size > 1)
 
