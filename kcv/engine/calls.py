@@ -98,7 +98,7 @@ def _conv(layer, tensors) -> Call | None:
 
     def run(x, training):
         x = x if apart is None else F.pad(x, apart)
-        # products are for training; on other devices the question alone takes as long as the call
+        # products are for training on a CPU only
         convolve = kernels.conv_first if training and x.is_cpu else torch.conv2d
         return convolve(x, kernel(), bias(), *places)
 
