@@ -76,7 +76,6 @@ def test_predict_holds_hardly_more_bytes_than_by_hand(pair):
     assert share <= 1.02
 
 
-@pytest.mark.slow
 def test_the_plan_compiles_without_graph_breaks(pair):
     images = torch.zeros(1, *pair.model.input_shape[1:])
     assert counts.graph_breaks(pair.model.session.plan, images, True) == []

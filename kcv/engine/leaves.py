@@ -8,14 +8,10 @@ taken for: a view of the weight, or, in another type, a copy that all are writte
 
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
-from operator import attrgetter
 
 import torch
 
 from kcv import kernels
-
-value_of = attrgetter("_value")
 
 
 class Reader:
@@ -39,10 +35,11 @@ class Reader:
     def get(self) -> Callable[[], torch.Tensor | None]:
         """What gives the same as the reader, faster where nothing is turned or cast."""
         # a weight that is neither turned nor cast never has a leaf
-        if self.variable is None:
+        variable = self.variable
+        if variable is None:
             return lambda: None
         plain = self.dtype is None and self.order is None
-        return partial(value_of, self.variable) if plain else self
+        return (lambda: variable._value) if plain else self
 
     def __call__(self):
         if self.leaf is not None or self.variable is None:

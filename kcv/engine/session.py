@@ -6,10 +6,10 @@ from operator import attrgetter, is_
 import torch
 
 from kcv.engine import plan as plans
-from kcv.engine.leaves import Leaves, value_of
+from kcv.engine.leaves import Leaves
 from kcv.engine.objective import fast_loss
 
-learns = attrgetter("requires_grad")
+value_of, learns = attrgetter("_value"), attrgetter("requires_grad")
 
 
 def is_own(model, method: str) -> bool:
