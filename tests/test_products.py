@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import counts
 from kcv.kernels import products
-from kcv.kernels.products import Ways
+from kcv.kernels.bounds import BOUNDS, Ways
 
 ALL, KERNEL = Ways(True, True), Ways(False, True)
 
@@ -272,7 +272,7 @@ def test_of_a_kernel_that_meets_single_pixels_one_place_is_computed(size, stride
     torch.testing.assert_close(products.forward(x, hidden, *places), wanted.detach())
 
 
-@pytest.mark.parametrize("kind", products.BOUNDS)
+@pytest.mark.parametrize("kind", BOUNDS)
 @pytest.mark.parametrize("kernel", [(256, 256, 5, 5), (256, 1, 5, 5)])
 def test_a_kernel_that_is_larger_than_its_map_is_left_to_torch(kernel, kind):
     assert products.ways((4, 256, 2, 2), kernel, (1, 1), (0, 0), kind) is None
